@@ -1,0 +1,70 @@
+"""What every script does around its work: log file, lines on the terminal, one clear last line when it fails."""
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import UserError
+
+logger = logging.getLogger("approach")
+
+
+@contextmanager
+def job(log_file: str, title: str) -> Iterator[logging.Logger]:
+    """Run a script's work: log lines go to log_file and, prefixed with the title, to the terminal.
+
+    An error's last line in the log says what was wrong; the script then ends with exit code 1.
+    """
+    path = Path(log_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter(f"[{title}] %(message)s"))
+    logger.setLevel(logging.INFO)
+    logger.handlers = [to_file, to_terminal]
+    try:
+        yield logger
+    except UserError as error:
+        logger.error("error: %s", error)
+        sys.exit(1)
+    except Exception as error:
+        to_file.stream.write(traceback.format_exc())
+        logger.error("error: %s: %s", type(error).__name__, str(error).strip().splitlines()[0] if str(error) else "")
+        sys.exit(1)
+    finally:
+        to_file.close()
+
+
+class Pace:
+    """Says every few seconds that it is time for a line, and how long the rest takes."""
+
+    def __init__(self, total: int, done: int = 0, every: float = 5.0):
+        self.total, self.every = total, every
+        self._first = done
+        self._began = self._said = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the last line is old enough for another."""
+        now = time.monotonic()
+        if now - self._said < self.every:
+            return False
+        self._said = now
+        return True
+
+    def left(self, done: int) -> str:
+        """The time that the rest takes at the pace so far, in words."""
+        per_item = (time.monotonic() - self._began) / max(1, done - self._first)
+        return duration(per_item * (self.total - done))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "40 s", "3 min", "2.5 h", "4.0 days"."""
+    for limit, unit, text in ((90, 1, "{:.0f} s"), (5400, 60, "{:.0f} min"), (172_800, 3600, "{:.1f} h")):
+        if seconds < limit:
+            return text.format(seconds / unit)
+    return f"{seconds / 86_400:.1f} days"
