@@ -1,0 +1,124 @@
+"""What the generator does value by value, there and back, as a few small functions that can be compiled.
+
+All layers share them: x is [N, P, C] (P pixels, channels last), scale and shift are [N, 1, C]. Compiled, each is one
+or two passes over memory, with the arithmetic in float32 whatever x is; without a compiler it is a handful of passes.
+"""
+
+import functools
+import importlib.util
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """The functions of this module under their own names, as they are or compiled."""
+
+    activate: Callable[..., Tensor]
+    activate_back: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    mask_back: Callable[..., Tensor]
+    softmax: Callable[..., tuple[Tensor, Tensor]]
+    softmax_back: Callable[..., tuple[Tensor, Tensor]]
+    feature_distance: Callable[..., Tensor]
+    feature_distance_back: Callable[..., Tensor]
+    compiled: bool
+
+
+def activate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """relu(scale * x + shift) in x's type."""
+    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype)).relu_()
+
+
+def _activate_fused(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return torch.relu(torch.addcmul(shift, x.to(scale.dtype), scale)).to(x.dtype)
+
+
+def activate_back(gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, scale and shift from that of `activate`'s result; x is all that need be kept of the forward."""
+    inner = torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+    inner = torch.ops.aten.threshold_backward(gradient, inner, 0)
+    outer = scale.dtype
+    return inner * scale.to(x.dtype), (inner * x).sum(1, keepdim=True, dtype=outer), inner.sum(1, True, dtype=outer)
+
+
+def _activate_back_fused(gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    wide = x.to(scale.dtype)
+    inner = torch.where(torch.addcmul(shift, wide, scale) > 0, gradient.to(scale.dtype), 0.0)
+    return (inner * scale).to(x.dtype), (inner * wide).sum(1, keepdim=True), inner.sum(1, keepdim=True)
+
+
+def mask_back(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
+    """Gradient of x alone from that of `activate`'s result `active`."""
+    return torch.ops.aten.threshold_backward(gradient, active, 0).mul_(scale.to(gradient.dtype))
+
+
+def softmax(scores: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The softmax of scores [L, S] over S, in dtype, and the logarithm of its denominators [L, 1]."""
+    total = scores.logsumexp(1, keepdim=True)
+    return (scores - total).exp_().to(dtype), total
+
+
+def softmax_back(scores: Tensor, total: Tensor, gradient: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The softmax once more, and the gradient of the scores, both transposed: [S, L] in gradient's type.
+
+    scores [S, L]; total [1, L] from `softmax`; gradient [S, L] of the softmax; mean [1, L] of gradient under it.
+    """
+    seen = (scores - total).exp_()
+    return seen.to(gradient.dtype), (gradient.to(seen.dtype).sub(mean)).mul_(seen).to(gradient.dtype)
+
+
+def _softmax_back_fused(scores: Tensor, total: Tensor, gradient: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    seen = torch.exp(scores - total)
+    return seen.to(gradient.dtype), ((gradient - mean) * seen).to(gradient.dtype)
+
+
+def feature_distance(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """LPIPS pixel by pixel: sum over channels of weight * (unit(features) - target)^2.
+
+    features [N, P, C]; target [N or 1, P, C] of unit length; weight [1, 1, C]; result [N, P] in target's type.
+    """
+    wide = features.to(target.dtype)
+    length = (wide * wide).sum(2, keepdim=True).clamp_min(_LEAST).sqrt() + _EPSILON
+    return (weight * (wide / length - target).square()).sum(2)
+
+
+def feature_distance_back(gradient: Tensor, features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Gradient of the features, [N, P, C], from the gradient [N, 1 or P, 1] of `feature_distance`."""
+    wide = features.to(target.dtype)
+    root = (wide * wide).sum(2, keepdim=True).clamp_min(_LEAST).sqrt()
+    length = root + _EPSILON
+    unit = wide / length
+    d_unit = 2 * gradient * weight * (unit - target)
+    along = (d_unit * unit).sum(2, keepdim=True) * (root > _LEAST**0.5)
+    return ((d_unit - along * (wide / root)) / length).to(features.dtype)
+
+
+_LEAST, _EPSILON = 1e-24, 1e-10  # a pixel whose features are all 0 has no direction, and no gradient that is NaN
+
+EAGER = Pointwise(activate, activate_back, mask_back, softmax, softmax_back, feature_distance,
+                  feature_distance_back, compiled=False)
+
+
+@functools.cache
+def compiled() -> Pointwise:
+    """The functions compiled by torch.compile for any shape; compilation happens at the first call with a shape."""
+    make = functools.partial(torch.compile, dynamic=True, fullgraph=True)
+    return Pointwise(make(_activate_fused), make(_activate_back_fused), make(mask_back), make(softmax),
+                     make(_softmax_back_fused), make(feature_distance), make(feature_distance_back), compiled=True)
+
+
+def missing_compiler(device: torch.device) -> str | None:
+    """What torch.compile lacks for a device on this machine, in words; None where it lacks nothing."""
+    if device.type == "cpu":
+        found = any(shutil.which(name) for name in ("g++", "clang++", "cl"))
+        return None if found else "no C++ compiler (g++ or clang++) is installed"
+    if device.type == "cuda":
+        return None if importlib.util.find_spec("triton") else "triton is not installed"
+    return f"not tried on {device.type} devices"
