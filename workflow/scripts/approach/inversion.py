@@ -1,0 +1,248 @@
+"""One inversion job: a batch of seeds walked from their starts to the last step, checkpointed on the way."""
+
+import csv
+import hashlib
+import json
+import logging
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from . import __version__
+from .checkpoint import Interrupted, Watch, only_writer, read_checkpoint, write_checkpoint
+from .critic import load_critic
+from .generator import GeneratorConfig, class_names, load_generator, read_config, read_weights
+from .job import Pace
+from .live import LivePicture
+from .losses import Loss, build_loss
+from .perceptual import Perceptual
+from .precision import (
+    decide_compile,
+    decide_sub_batch,
+    free_memory,
+    is_out_of_memory,
+    outer_dtype,
+    set_matrix_precision,
+)
+from .sources import sha256_of
+from .starts import Latents, sample_starts
+from .target import read_target
+from .trajectories import write_trajectories
+from .walk import State, columns, walk
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files that a walk is made from; critic and backbone only where the loss uses them."""
+
+    architecture: Path
+    weights: Path
+    target: Path
+    class_names: Path | None = None
+    critic: Path | None = None
+    backbone: Path | None = None
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of every file."""
+        return {name: sha256_of(path) for name, path in vars(self).items() if path}
+
+
+def resolve_device(wanted: str) -> str:
+    """What `auto` means here: cuda, then mps, then cpu; anything else is itself."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dict:
+    """What makes a walk the same bytes again: decided once, kept in the checkpoint, written into the metadata."""
+    device, precision = resolve_device(config["device"]), config["precision"]
+    fits = decide_sub_batch(architecture, precision, len(seeds), free_memory(device), device)
+    return {
+        "device": device,
+        "precision": precision,
+        "threads": config["threads"],
+        "compiled": decide_compile(config["compile"], architecture, len(seeds) * (config["steps"] + 1), device),
+        "sub_batch": min(config["sub_batch"] or fits, len(seeds)),
+        "split_at": [],
+    }
+
+
+def build_walk_loss(config: dict, sources: Sources, device: str, precision: str) -> Loss:
+    """The loss of a walk's configuration, with the networks it needs."""
+    dtype = outer_dtype(precision)
+    perceptual = critic = None
+    if sources.backbone:
+        features = torch.bfloat16 if precision == "bf16" else dtype
+        perceptual = Perceptual(config["perceptual_net"], sources.backbone, device=device, dtype=features)
+    if sources.critic:
+        critic = load_critic(sources.critic, sources.critic.with_suffix(".json")).to(device, dtype)
+    target = read_target(sources.target)
+    return build_loss(config["loss"], target, perceptual=perceptual, critic=critic, device=device, dtype=dtype)
+
+
+def invert(
+    seeds: list[int],
+    config: dict,
+    code: str,
+    sources: Sources,
+    trajectories: Path,
+    log_table: Path,
+    checkpoint: Path,
+    labels: dict,
+) -> None:
+    """Walk a batch of seeds and write its trajectories and log.
+
+    Args:
+        seeds: the batch.
+        config: plan.walk_slice of the setting.
+        code: digest of the code; a checkpoint of other code is not gone on with.
+        sources: the files it is made from.
+        trajectories: the .safetensors to write.
+        log_table: the .csv to write, a row per seed and step.
+        checkpoint: where the walk's state is kept meanwhile; gone when it is done.
+        labels: what else the metadata says (experiment, setting, batch, target).
+
+    Raises:
+        UserError: a source is wrong, or another process walks this batch.
+        Interrupted: the walk was asked to stop; its checkpoint is written.
+    """
+    digests = sources.digests()
+    said = json.dumps([seeds, config, code, digests, torch.__version__], sort_keys=True)
+    fingerprint = hashlib.sha256(said.encode()).hexdigest()
+    with only_writer(checkpoint):
+        watch = Watch()
+        torch.set_num_threads(config["threads"])
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        resumed = read_checkpoint(checkpoint, fingerprint, resolve_device(config["device"]))
+        architecture = read_config(sources.architecture)
+        decisions = resumed[1] if resumed else decide(config, seeds, architecture)
+        device, precision = decisions["device"], decisions["precision"]
+        set_matrix_precision(precision, device)
+        weights = read_weights(sources.weights, architecture)
+        generator = load_generator(
+            weights, architecture, truncation=config["truncation"], device=device, precision=precision
+        ).set_compiled(decisions["compiled"])
+        names = class_names(sources.class_names, architecture)
+        loss = build_walk_loss(config, sources, device, precision)
+        if resumed:
+            state = resumed[0]
+            logger.info("goes on at step %d of %d", state.step, config["steps"])
+        else:
+            start = first_latents(seeds, config, generator, names, read_target(sources.target), device, precision)
+            state = State.begin(start, config["steps"], len(columns(config["loss"])))
+        live = LivePicture(trajectories.with_suffix(".live.png"), sources.target, seeds, config["steps"])
+        state = _walk_on(generator, loss, state, seeds, config, decisions, watch, checkpoint, fingerprint, live)
+        metadata = {
+            **labels,
+            "seeds": seeds,
+            "steps": config["steps"],
+            "temperature": config["start"]["temperature"],
+            "truncation": config["truncation"],
+            "loss": config["loss"],
+            "optimizer": config["optimizer"],
+            "start": config["start"],
+            "sha256": digests,
+            "made_from": {
+                "generator": {"file": str(sources.weights), "sha256": digests["weights"]},
+                "target": picture_of(sources.target),
+            },
+            "code": code,
+            **decisions,
+            "status": ["ok" if alive else "failed" for alive in state.alive.tolist()],
+            "last_step": state.last_step.tolist(),
+            "versions": {"approach": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        }
+        write_log(log_table, seeds, state, columns(config["loss"]), names)
+        write_trajectories(trajectories, seeds, state.z.cpu().numpy(), state.classes.cpu().numpy(), metadata)
+        checkpoint.unlink(missing_ok=True)
+
+
+def first_latents(seeds, config, generator, names, target, device, precision) -> Latents:
+    """The batch's starts, on the device and in the walk's precision."""
+    nearest = build_loss({"name": "l2", "terms": {"l2": {"weight": 1.0}}}, target, device=device)
+
+    def distance(latents: Latents):
+        with torch.no_grad():
+            classes = torch.softmax(latents.logits.to(device) / config["start"]["temperature"], dim=1)
+            images = generator(generator.conditioning(latents.z.to(device), classes))
+            return nearest(images.float()).total.cpu()
+
+    z_dim = generator.config.z_dim
+    start = sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance)
+    dtype = outer_dtype(precision)
+    return Latents(start.z.to(device, dtype), start.logits.to(device, dtype))
+
+
+def _walk_on(generator, loss, state, seeds, config, decisions, watch, checkpoint, fingerprint, live) -> State:
+    """Walk to the end, with progress, checkpoints, and smaller parts when memory runs out."""
+    pace = Pace(config["steps"] + 1, state.step)
+
+    def after_step(state: State, images) -> None:
+        live.look(state.step - 1, images)
+        if pace.due() or state.step == config["steps"] + 1:
+            losses = state.log[:, state.step - 1, 0]
+            nearest = int(torch.nan_to_num(losses, nan=float("inf")).argmin())
+            logger.info(
+                "step %d/%d, nearest is seed %d with loss %.4g, %s left",
+                state.step - 1, config["steps"], seeds[nearest], losses[nearest], pace.left(state.step),
+            )  # fmt: skip
+            live.write()
+        if state.step <= config["steps"] and watch.due():
+            began = time.monotonic()
+            write_checkpoint(checkpoint, state, decisions, fingerprint)
+            watch.written(time.monotonic() - began)
+            if watch.stop_reason:
+                raise Interrupted(
+                    f"stopped at step {state.step} ({watch.stop_reason}); the same command goes on from here"
+                )
+
+    while True:
+        try:
+            return walk(
+                generator,
+                loss,
+                state,
+                seeds,
+                steps=config["steps"],
+                optimizer=config["optimizer"],
+                temperature=config["start"]["temperature"],
+                truncation=config["truncation"],
+                sub_batch=decisions["sub_batch"],
+                after_step=after_step,
+            )
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or decisions["sub_batch"] == 1:
+                raise
+            decisions["sub_batch"] = (decisions["sub_batch"] + 1) // 2
+            decisions["split_at"].append([state.step, decisions["sub_batch"]])
+            logger.warning("out of memory at step %d: %d seeds at a time from here", state.step, decisions["sub_batch"])
+
+
+def picture_of(target: Path) -> dict[str, str]:
+    """Which picture a prepared target was made from: its file and sha256, as prepare_target wrote them into it."""
+    with Image.open(target) as image:
+        return {"file": image.info.get("picture", "unknown"), "sha256": image.info.get("picture sha256", "unknown")}
+
+
+def write_log(path: Path, seeds: list[int], state: State, names: list[str], classes: list[str]) -> None:
+    """The batch's log as CSV: seed, step, then the columns of the walk; the top class by name."""
+    top = names.index("top_class")
+    rows = state.log.double().cpu().tolist()
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["seed", "step", *names])
+        for seed, steps in zip(seeds, rows, strict=True):
+            for step, row in enumerate(steps):
+                row[top] = classes[int(row[top])]
+                writer.writerow([seed, step, *row])
+    temporary.replace(path)
