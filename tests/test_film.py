@@ -1,0 +1,451 @@
+"""Films: the table, the choice, the frames, and real encodes read back frame by frame."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from approach.captions import FIELDS, channel_captions, strip_height, strips
+from approach.errors import UserError
+from approach.ffmpeg import encode_film, ffmpeg_program, film_size, write_frames
+from approach.film import choose, film_table
+from approach.readback import count_frames, mismatch, read_film, read_frames
+from approach.render import render_frames
+from approach.timing import film_timing
+
+AXES = {"loss": ["l2", "lpips"], "lr": [0.02, 0.05]}
+CODEC = {"crf": 12, "preset": "ultrafast"}
+
+
+def spell(values):
+    return "+".join(f"{key}~{value}" for key, value in values.items())
+
+
+def journeys(settings, seeds, failed=()):
+    rows = []
+    for setting in settings:
+        for seed in seeds:
+            status = "failed" if (setting, seed) in failed else "ok"
+            # Seed 0 is nearest, then 1, 2...; the fourth is the strangest.
+            row = {"setting": setting, "seed": str(seed), "final_loss": 0.5, "final_l2": f"{0.1 * (seed + 1)}"}
+            row |= {"final_ssim": 1 - 0.1 * seed, "strangeness": 9.0 if seed == 3 else 1.0, "status": status}
+            rows.append(row | {"last_step": "40" if status == "failed" else "300", "trajectories": f"{setting}.st"})
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------------- the table
+
+
+def test_an_open_axis_gives_a_film_for_each_of_its_values():
+    films, lines = film_table({"starts": {"vary": "seed", "of": [0, 2, 1]}}, AXES, range(3), spell)
+    assert [film["name"] for film in films] == [
+        f"starts+loss~{a}+lr~{b}" for a in ("l2", "lpips") for b in (0.02, 0.05)
+    ]
+    assert films[1]["candidates"][1] == {
+        "setting": "loss~l2+lr~0.05",
+        "seed": 2,
+        "values": {"loss": "l2", "lr": 0.05},
+    }
+    assert lines == []
+
+
+def test_fixed_keys_and_varied_axes_leave_the_name():
+    axes = {"loss": ["l2", "ssim", "lpips"], "lr": [0.02]}
+    films, _ = film_table(
+        {"losses": {"vary": "loss", "seed": 1}, "one": {"vary": "seed", **{"loss": "l2", "lr": 0.02}}},
+        axes,
+        range(3),
+        spell,
+    )
+    assert [film["name"] for film in films] == ["losses+lr~0.02", "one"]
+    assert [one["values"]["loss"] for one in films[0]["candidates"]] == ["l2", "ssim", "lpips"]
+    assert {one["seed"] for one in films[0]["candidates"]} == {1}
+
+
+def test_ranks_have_all_seeds_as_candidates_and_trajectories_are_named():
+    table = {
+        "finds": {"vary": "rank", "of": ["closest", "median", "strangest"], "lr": 0.02},
+        "mine": {"vary": "trajectory", "of": ["loss~l2+lr~0.02/3", "loss~lpips+lr~0.05/0", "loss~l2+lr~0.05/1"]},
+    }
+    films, _ = film_table(table, AXES, range(5), spell)
+    assert [film["name"] for film in films] == ["finds+loss~l2", "finds+loss~lpips", "mine"]
+    assert [one["seed"] for one in films[0]["candidates"]] == [0, 1, 2, 3, 4]
+    assert [(one["setting"], one["seed"]) for one in films[2]["candidates"]] == [
+        ("loss~l2+lr~0.02", 3),
+        ("loss~lpips+lr~0.05", 0),
+        ("loss~l2+lr~0.05", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"vary": "seed"}, "three channels need three members"),
+        ({"vary": "seed", "of": [0, 1, 7]}, "seed 7 is not part of this run"),
+        ({"vary": "rank", "of": ["closest", "median", "strangest"]}, "seeds 0, 1"),
+        ({"vary": "loss", "of": ["l2", "lpips"], "seed": 0}, "three channels need three members"),
+        ({"vary": "seed", "of": [0, 1, 2], "loss": "ssim"}, "loss=ssim is not part of this run"),
+    ],
+)
+def test_fewer_than_three_members_are_a_line_and_no_film(entry, why):
+    films, lines = film_table({"f": entry}, AXES, [0, 1], spell)
+    assert films == [] and len(lines) == 1 and why in lines[0] and "'f'" in lines[0] and "\n" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "word"),
+    [
+        ({"vary": "sead"}, "seed"),
+        ({}, "vary"),
+        (None, "vary"),
+        ({"vary": "seed", "of": [0, 1, 2, 3]}, "three channels"),
+        ({"vary": "seed", "of": [0, 0, 1]}, "different"),
+        ({"vary": "seed", "of": "012"}, "different"),
+        ({"vary": "rank", "of": ["closest", "median", "oddest"]}, "strangest"),
+        ({"vary": "rank", "seed": 0}, "seed"),
+        ({"vary": "seed", "colour": 1}, "colour"),
+        ({"vary": "trajectory", "of": ["a/1", "b/2", "c/3"]}, "a/1"),
+    ],
+)
+def test_a_wrong_table_is_one_clear_line(entry, word):
+    with pytest.raises(UserError, match=word) as caught:
+        film_table({"f": entry}, AXES, range(4), spell)
+    assert "films.f" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_planner_needs_no_torch():
+    code = "import sys; import approach.film; sys.exit('torch' in sys.modules)"
+    path = os.pathsep.join(sys.path)
+    assert (
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+        == 0
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- the choice
+
+
+def chosen(entry, seeds, failed=()):
+    (film, *_), _ = film_table({"f": entry}, {"loss": ["l2"], "lr": [0.02]}, seeds, spell)
+    return choose(film, journeys(["loss~l2+lr~0.02"], seeds, {("loss~l2+lr~0.02", seed) for seed in failed}))
+
+
+RANKS = {"vary": "rank", "of": ["closest", "median", "strangest"]}
+
+
+def test_named_walks_are_taken_in_order():
+    film = chosen({"vary": "seed", "of": [2, 0, 1]}, range(3))
+    assert [channel["seed"] for channel in film["channels"]] == [2, 0, 1]
+    assert [channel["label"] for channel in film["channels"]] == ["seed 2", "seed 0", "seed 1"]
+    assert film["title"] == "loss l2 · lr 0.02"
+    assert film["channels"][0]["trajectory"] == "loss~l2+lr~0.02.st" and film["channels"][0]["last_step"] == 300
+
+
+def test_ranks_by_measure():
+    film = chosen(RANKS, range(7))
+    assert [channel["seed"] for channel in film["channels"]] == [
+        0,
+        2,
+        3,
+    ]  # 3 is the median, but the strangest chose first
+    assert film["by"] == "l2" and "place 1 of 7" in film["channels"][0]["why"]
+    assert [channel["seed"] for channel in chosen({**RANKS, "by": "ssim"}, range(7))["channels"]] == [6, 4, 3]
+
+
+def test_ranks_avoid_failed_walks_where_they_can():
+    channels = chosen(RANKS, range(6), failed=[0, 3])["channels"]
+    assert channels[0]["seed"] == 1 and {channel["status"] for channel in channels} == {"ok"}
+    film = chosen(RANKS, range(3), failed=[1])
+    assert {channel["seed"] for channel in film["channels"]} == {0, 1, 2}
+    assert "failed at step 40" in film["why"]
+
+
+def test_a_measure_that_was_not_taken_is_one_clear_line():
+    with pytest.raises(UserError, match="by=lpips"):
+        chosen({**RANKS, "by": "lpips"}, range(3))
+
+
+# ---------------------------------------------------------------------------------------------------- the frames
+
+
+class StandIn(torch.nn.Module):
+    """Something with the generator's interface: the image is a smooth function of the conditioning."""
+
+    def __init__(self, size=64):
+        super().__init__()
+        source = torch.Generator().manual_seed(0)
+        self.size = size
+        self.embedding = torch.nn.Parameter(torch.randn(128, 10, generator=source))
+        self.paint = torch.nn.Parameter(torch.randn(256, 3 * 64, generator=source) / 16)
+        self.made = 0
+
+    def conditioning(self, z, classes):
+        return torch.cat([z, classes @ self.embedding.T], dim=1)
+
+    def forward(self, conditioning):
+        self.made += len(conditioning)
+        coarse = (conditioning @ self.paint).view(-1, 3, 8, 8)
+        return torch.nn.functional.interpolate(coarse, size=(self.size, self.size), mode="bicubic").tanh()
+
+
+def walk(steps, seed=0):
+    source = np.random.default_rng(seed)
+    z = np.cumsum(source.normal(size=(steps + 1, 128)) * 0.1, axis=0).astype(np.float32)
+    classes = source.dirichlet(np.ones(10), size=steps + 1).astype(np.float32)
+    return z, classes
+
+
+def test_frames_between_steps_interpolate_the_conditioning():
+    generator, (z, classes) = StandIn(), walk(10)
+    frames = list(render_frames(generator, z, classes, [0, 0, 2.5, 10, 10, 10], batch=2))
+    assert len(frames) == 6 and generator.made == 3 and frames[0].dtype == np.uint8 and frames[0].shape == (64, 64, 3)
+    seen = generator.conditioning(torch.from_numpy(z), torch.from_numpy(classes))
+    for frame, wanted in zip(frames[1:4], [seen[0], (seen[2] + seen[3]) / 2, seen[10]], strict=True):
+        pixels = (generator(wanted[None])[0].permute(1, 2, 0) + 1) * 127.5
+        assert np.abs(frame - pixels.detach().numpy()).max() < 0.51
+    assert (frames[0] == frames[1]).all() and (frames[3] == frames[5]).all()
+
+
+# ---------------------------------------------------------------------------------------------------- the encodes
+
+
+def noise(count, height=66, width=70, seed=0):
+    source = np.random.default_rng(seed)
+    return [source.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def numbered(count, size=64):
+    """Frames that say in black and white blocks which they are."""
+    frames = []
+    for number in range(count):
+        bits = [(number >> bit) & 1 for bit in range(16)]
+        frames.append(
+            np.array(bits, np.uint8).reshape(4, 4, 1).repeat(3, axis=2).repeat(size // 4, 0).repeat(size // 4, 1) * 255
+        )
+    return frames
+
+
+def number_of(picture):
+    size = picture.shape[0] // 4
+    bits = [
+        picture[size * row + size // 2, size * column + size // 2].mean() > 127
+        for row in range(4)
+        for column in range(4)
+    ]
+    return sum(int(bit) << place for place, bit in enumerate(bits))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 47)])
+def test_lossless_frames_come_back_bit_for_bit(tmp_path, height, width):
+    frames = noise(40, height, width)
+    found = write_frames(frames, tmp_path / "a b" / "frames.mkv", fps=25, count=40)
+    assert all((a == b).all() for a, b in zip(frames, read_frames(tmp_path / "a b" / "frames.mkv"), strict=True))
+    assert (found["frames"], found["fps"], found["width"], found["height"]) == (40, 25, width, height)
+    assert count_frames(tmp_path / "a b" / "frames.mkv") == 40
+    assert [path.name for path in (tmp_path / "a b").iterdir()] == ["frames.mkv"]
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    for name in ("a.mkv", "b.mkv"):
+        write_frames(noise(5), tmp_path / name, fps=25, count=5)
+    assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
+
+
+def test_a_triptych_keeps_its_channels_in_step(tmp_path):
+    sources = [tmp_path / f"{channel}.mkv" for channel in range(3)]
+    for channel, source in enumerate(sources):
+        write_frames([np.roll(frame, 0) for frame in numbered(60 + channel)[channel:]], source, fps=25, count=60)
+    look = {"size": 128, "scaling": "nearest", "gap": 6, "margin": 8}
+    found = encode_film(sources, tmp_path / "triptych.mp4", fps=25, count=60, look=look, codec=CODEC)
+    assert (found["width"], found["height"]) == film_size(3, look) == (412, 144)
+    assert found["colours"] == {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfer": "iec61966-2-1"}
+    assert found["pix_fmt"] == "yuv420p" and found["audio"] == 0 and max(np.diff(found["keyframes"])) <= 25
+    for number, frame in enumerate(read_frames(tmp_path / "triptych.mp4")):
+        pictures = [frame[8:136, 8 + 134 * channel :][:, :128] for channel in range(3)]
+        assert [number_of(picture) for picture in pictures] == [number, number + 1, number + 2]
+        assert (frame[:6] < 60).all()
+    assert number == 59
+
+
+@pytest.mark.parametrize("scaling", ["lanczos", "nearest"])
+def test_colours_survive(tmp_path, scaling):
+    swatches = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (255, 255, 255), (0, 0, 0), (200, 120, 40)]
+    frames = [np.full((64, 64, 3), colour, np.uint8) for colour in swatches]
+    write_frames(frames, tmp_path / "f.mkv", fps=10, count=len(frames))
+    look = {"size": 96, "scaling": scaling}
+    encode_film(
+        [tmp_path / "f.mkv"], tmp_path / "f.mp4", fps=10, count=len(frames), look=look, codec={**CODEC, "crf": 1}
+    )
+    import av  # noqa: PLC0415
+
+    with av.open(str(tmp_path / "f.mp4")) as film:
+        for colour, frame in zip(swatches, film.decode(video=0), strict=True):
+            luma, blue, red = (
+                plane[48 // step, 48 // step] for plane, step in zip(planes(frame), (1, 2, 2), strict=True)
+            )
+            # ITU-R BT.709, limited range, from its definition.
+            y, b, r = (luma - 16) / 219, (blue - 128) / 224, (red - 128) / 224
+            back = np.array([y + 1.5748 * r, y - 0.1873 * b - 0.4681 * r, y + 1.8556 * b]) * 255
+            assert np.abs(back - colour).max() < 4
+
+
+def planes(frame):
+    flat = frame.to_ndarray(format="yuv420p").astype(float)
+    height, width = frame.height, frame.width
+    parts = flat.reshape(-1)
+    small = height * width // 4
+    yield parts[: height * width].reshape(height, width)
+    yield parts[height * width :][:small].reshape(height // 2, width // 2)
+    yield parts[height * width + small :][:small].reshape(height // 2, width // 2)
+
+
+def test_a_producer_that_fails_leaves_nothing_and_no_process(tmp_path):
+    def producer():
+        yield from noise(7)
+        raise MemoryError("the generator died")
+
+    with pytest.raises(MemoryError, match="generator died"):
+        write_frames(producer(), tmp_path / "frames.mkv", fps=25, count=40)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [6, 8])
+def test_too_few_or_too_many_frames_leave_nothing(tmp_path, count):
+    with pytest.raises(UserError, match=f"frames is {count}, not 7"):
+        write_frames(noise(count), tmp_path / "frames.mkv", fps=25, count=7)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_of_another_shape_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="among frames"):
+        write_frames([*noise(2), *noise(1, 8, 8)], tmp_path / "frames.mkv", fps=25, count=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_film_outlives_a_failed_one(tmp_path):
+    write_frames(noise(3), tmp_path / "frames.mkv", fps=25, count=3)
+    before = (tmp_path / "frames.mkv").read_bytes()
+    with pytest.raises(UserError):
+        write_frames(noise(2), tmp_path / "frames.mkv", fps=25, count=3)
+    assert (tmp_path / "frames.mkv").read_bytes() == before
+
+
+def test_a_killed_producer_never_names_its_film(tmp_path):
+    code = (
+        "import sys, time, numpy as np; from pathlib import Path; from approach.ffmpeg import write_frames\n"
+        "def frames():\n"
+        "    while True:\n"
+        "        yield np.zeros((64, 64, 3), np.uint8); time.sleep(0.01)\n"
+        "print('on', flush=True); write_frames(frames(), Path(sys.argv[1]), fps=25, count=100000)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, str(tmp_path / "frames.mkv")]
+    producer = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
+    producer.stdout.readline()
+    time.sleep(1.5)
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    producer.stdout.close()
+    assert not (tmp_path / "frames.mkv").exists()
+    write_frames(noise(3), tmp_path / "frames.mkv", fps=25, count=3)
+    assert [path.name for path in tmp_path.iterdir()] == ["frames.mkv"]
+
+
+def test_ffmpeg_that_gives_up_is_quoted(tmp_path):
+    write_frames(noise(3), tmp_path / "f.mkv", fps=25, count=3)
+    codec = {"crf": 12, "preset": "hurried"}
+    with pytest.raises(UserError, match="ffmpeg could not write") as caught:
+        look, log = {"size": 64}, tmp_path / "log"
+        encode_film([tmp_path / "f.mkv"], tmp_path / "f.mp4", fps=25, count=3, look=look, codec=codec, log_file=log)
+    assert "\n" not in str(caught.value) and "hurried" in log.read_text()
+    assert not (tmp_path / "f.mp4").exists()
+
+
+def test_channels_of_different_length_and_odd_sizes_are_refused(tmp_path):
+    write_frames(noise(3), tmp_path / "a.mkv", fps=25, count=3)
+    write_frames(noise(4), tmp_path / "b.mkv", fps=25, count=4)
+    sources, look = [tmp_path / "a.mkv", tmp_path / "b.mkv"], {"size": 64}
+    with pytest.raises(UserError, match=r"b\.mkv holds 4 frames and the film 3"):
+        encode_film(sources, tmp_path / "f.mp4", fps=25, count=3, look=look, codec=CODEC)
+    with pytest.raises(UserError, match="65 x 65"):
+        encode_film(sources[:1], tmp_path / "f.mp4", fps=25, count=3, look={"size": 65}, codec=CODEC)
+
+
+def test_an_unknown_ffmpeg_is_one_clear_line():
+    with pytest.raises(UserError, match="no-such-ffmpeg"):
+        ffmpeg_program("no-such-ffmpeg")
+
+
+def test_mismatch_says_what_differs(tmp_path):
+    write_frames(noise(3), tmp_path / "a.mkv", fps=25, count=3)
+    found = read_film(tmp_path / "a.mkv")
+    assert mismatch(found, frames=3, width=70) == ""
+    assert mismatch(found, frames=4, width=70) == "frames is 3, not 4"
+
+
+# ---------------------------------------------------------------------------------------------------- captions
+
+
+def captioned(fields=FIELDS, failed=False):
+    film = film_timing({"fps": 10, "seconds": 2, "hold": 0.5}, [20])
+    table = {"loss": np.where(np.arange(21) > (12 if failed else 99), np.nan, np.geomspace(1, 0.0312, 21))}
+    table["top_class"] = ["alp"] * 10 + ["a promontory of very many words, headland, head, foreland"] * 11
+    channel = {"label": "seed 0", "status": "failed" if failed else "ok", "last_step": 12 if failed else 20}
+    return film, channel_captions(channel, film["positions"][0], table, fields)
+
+
+def test_captions_name_the_step_nearest_to_the_frame():
+    film, captions = captioned()
+    assert len(captions) == film["frames"]
+    assert captions[0] == {"left": ["seed 0", "alp"], "right": ["step 0", "loss 1.0000"], "failed": False}
+    assert captions[-1]["right"] == ["step 20", "loss 0.0312"]
+    for position, caption in zip(film["positions"][0], captions, strict=True):
+        assert abs(int(caption["right"][0].split()[1]) - position) <= 0.5
+
+
+def test_a_failed_walk_says_so_from_where_it_stopped():
+    film, captions = captioned(failed=True)
+    for position, caption in zip(film["positions"][0], captions, strict=True):
+        assert caption["failed"] == (position >= 11.5)
+        assert ("stopped at step 12" in caption["left"][0]) == caption["failed"]
+        assert "nan" not in caption["right"][1]
+
+
+@pytest.mark.parametrize("fields", [FIELDS, ["step"], ["loss"], ["class"], []])
+@pytest.mark.parametrize("size", [64, 512])
+def test_strips_fit_below_their_pictures(fields, size):
+    film, captions = captioned(fields)
+    made = list(strips([captions] * 3, size, 6, fields))
+    height = strip_height(size, fields)
+    assert len(made) == film["frames"] and height % 2 == 0
+    assert {strip.shape for strip in made} == {(height, 3 * size + 12, 3)}
+    assert made[0].max() > 100
+
+
+def test_captions_are_encoded_below_the_pictures(tmp_path):
+    film, captions = captioned()
+    write_frames(numbered(film["frames"]), tmp_path / "f.mkv", fps=10, count=film["frames"])
+    look = {"size": 128, "scaling": "nearest", "gap": 4, "margin": 4}
+    parts = strips([captions], 128, 4, FIELDS)
+    found = encode_film(
+        [tmp_path / "f.mkv"], tmp_path / "f.mp4", fps=10, count=film["frames"], look=look, codec=CODEC, captions=parts
+    )
+    assert found["height"] == 136 + strip_height(128, FIELDS)
+    for number, frame in enumerate(read_frames(tmp_path / "f.mp4")):
+        assert number_of(frame[4:132, 4:132]) == number
+    with pytest.raises(ValueError, match="caption strips"):
+        short = list(strips([captions], 128, 4, FIELDS))[:-1]
+        encode_film(
+            [tmp_path / "f.mkv"],
+            tmp_path / "g.mp4",
+            fps=10,
+            count=film["frames"],
+            look=look,
+            codec=CODEC,
+            captions=short,
+        )
+    assert not (tmp_path / "g.mp4").exists()

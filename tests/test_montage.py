@@ -1,0 +1,95 @@
+"""Contact sheets: every picture in its place, bounded, readable, with few and with many walks."""
+
+import numpy as np
+import pytest
+from approach.montage import GROUND, MOST_PIXELS, experiment_sheet, moments, setting_sheet, sheet
+
+TARGET = np.full((64, 64, 3), (250, 0, 250), np.uint8)
+
+
+def plain(colour):
+    return np.full((64, 64, 3), colour, np.uint8)
+
+
+def walks(count, shown, failed=()):
+    return [
+        {
+            "seed": seed,
+            "images": [plain((0, 40 + seed, 60 + 10 * place)) for place in range(len(shown))],
+            "losses": [0.5 / (1 + step) for step in shown],
+            "status": "failed" if seed in failed else "ok",
+            "last_step": 40,
+        }
+        for seed in range(count)
+    ]
+
+
+def areas(image):
+    """How many pixels of each colour there are."""
+    flat = np.asarray(image).reshape(-1, 3).astype(np.int64) @ (65536, 256, 1)
+    colours, counts = np.unique(flat, return_counts=True)
+    return {(int(c) >> 16, int(c) >> 8 & 255, int(c) & 255): int(n) for c, n in zip(colours, counts, strict=True)}
+
+
+@pytest.mark.parametrize(("steps", "count"), [(300, 8), (300, 2), (20, 8), (1, 8), (3, 64), (10_000, 12)])
+def test_moments_have_both_ends_and_are_denser_at_the_start(steps, count):
+    shown = moments(steps, count)
+    assert shown[0] == 0 and shown[-1] == steps and 2 <= len(shown) <= count
+    assert (np.diff(shown) > 0).all() and (len(shown) < 4 or shown[1] - shown[0] <= shown[-1] - shown[-2])
+
+
+@pytest.mark.parametrize(("count", "tile"), [(1, 128), (3, 128), (3, 40), (17, 64), (60, 32)])
+def test_every_picture_and_a_target_for_each_walk_is_on_the_sheet(count, tile):
+    shown = moments(300, 5)
+    image = setting_sheet(walks(count, shown), shown, TARGET, title="l2 · lr 0.02", subtitle="study", tile=tile)
+    area = areas(image)
+    assert area[250, 0, 250] == count * tile**2
+    for seed in range(count):
+        for place in range(5):
+            assert area[0, 40 + seed, 60 + 10 * place] == tile**2
+    assert image.getpixel((0, 0)) == GROUND and image.getpixel((image.width - 1, image.height - 1)) == GROUND
+
+
+def test_many_walks_stay_within_bounds_and_in_shape():
+    shown = moments(300, 8)
+    image = setting_sheet(walks(60, shown), shown, TARGET, title="l2", tile=256)
+    assert image.width * image.height <= MOST_PIXELS
+    assert 0.8 < image.width / image.height < 2.2
+
+
+def test_a_failed_walk_and_a_loss_that_is_not_finite_are_marked():
+    shown = moments(300, 3)
+    some = walks(2, shown, failed=[1])
+    calm = setting_sheet(walks(2, shown), shown, TARGET, title="l2")
+    marked = setting_sheet(some, shown, TARGET, title="l2")
+    assert marked.width > calm.width
+    some[1]["losses"][-1] = float("nan")
+    setting_sheet(some, shown, TARGET, title="l2")
+
+
+@pytest.mark.parametrize(("settings", "seeds"), [(1, 1), (4, 3), (2, 30), (30, 2)])
+def test_the_experiment_on_one_sheet(settings, seeds):
+    entries = [
+        {
+            "label": [f"l{setting}", "lr 0.02"],
+            "arrivals": {
+                seed: {"image": plain((0, 40 + setting, 50 + seed)), "caption": "0.031", "failed": seed == 1}
+                for seed in range(seeds)
+                if (setting, seed) != (0, 0)
+            },
+        }
+        for setting in range(settings)
+    ]
+    image = experiment_sheet(entries, list(range(seeds)), TARGET, title="study: arrivals", tile=48)
+    area = areas(image)
+    assert (0, 40, 50) not in area  # the walk that is not there
+    for setting in range(settings):
+        for seed in range(seeds):
+            if (setting, seed) != (0, 0):
+                assert area[0, 40 + setting, 50 + seed] == 48**2
+
+
+def test_titles_that_are_too_long_or_not_latin_are_kept_on_the_sheet():
+    rows = [{"label": ["seed 0"], "failed": False, "tiles": [{"image": plain((1, 2, 3)), "caption": "0.1"}]}]
+    image = sheet(rows, [["step 0"]], TARGET, title="Ευρώπη ç " + "very long " * 60, tile=64)
+    assert image.width < 500

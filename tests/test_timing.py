@@ -1,0 +1,103 @@
+"""Frame times: counts, ends, monotony, loops, equal perceived change."""
+
+import itertools
+
+import numpy as np
+import pytest
+from approach.errors import UserError
+from approach.timing import distances, equal_change, film_timing, progress
+
+VIDEO = {"fps": 25, "seconds": 4.0, "hold": 1.0, "ease": 0.0, "loop": False, "time": "steps", "clock": "common"}
+RUSH = np.concatenate([[0], np.cumsum(np.exp(-np.arange(300) / 40))])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hold", "ease", "loop"),
+    list(itertools.product([0.08, 1.0, 4.02], [0, 0.5], [0, 0.5, 1], [False, True])),
+)
+def test_progress_has_the_frames_asked_for_and_both_ends(seconds, hold, ease, loop):
+    share = progress({"fps": 25, "seconds": seconds, "hold": hold, "ease": ease, "loop": loop})
+    moving, held = round(seconds * 25), round(hold * 25)
+    assert len(share) == moving * (2 if loop else 1) + 2 * held
+    there = share[: held + moving + held]
+    assert (share[: held + 1] == 0).all() and (there[held + moving - 1 :] == 1).all()
+    assert (np.diff(there) >= 0).all() and (np.diff(there[held : held + moving]) > 0).all()
+    if loop:
+        back = share[held + moving + held :]
+        assert (np.diff(back) < 0).all() and back[-1] > 0 and back[0] < 1  # neither end is shown twice
+
+
+def test_a_loop_closes_without_a_jump():
+    share = progress({"fps": 25, "seconds": 4, "loop": True, "ease": 0})
+    steps = np.abs(np.diff(np.append(share, share[0])))
+    assert steps.max() < 1.05 * steps.min()
+
+
+def test_ease_slows_both_ends():
+    even, eased = (np.diff(progress({"fps": 25, "seconds": 4, "ease": ease})) for ease in (0, 1))
+    assert np.allclose(even, even[0])
+    assert eased[0] < 0.1 * eased[50] and eased[-1] < 0.1 * eased[50]
+    assert np.allclose(eased, eased[::-1])
+
+
+def test_less_than_two_frames_is_one_clear_line():
+    with pytest.raises(UserError, match=r"video\.seconds=0\.01"):
+        progress({"fps": 25, "seconds": 0.01})
+
+
+def change(way):
+    """A walk whose pictures are one number each."""
+    way = np.asarray(way, float)
+    return {"positions": np.arange(len(way), dtype=float), "pictures": way[:, None]}
+
+
+def variation(pictures):
+    """Coefficient of variation of the change from frame to frame."""
+    found = distances(pictures)
+    return found.std() / found.mean()
+
+
+def test_perceived_time_changes_equally():
+    where = equal_change([change(RUSH)], 241)
+    assert variation(np.interp(where, np.arange(301), RUSH)) < 0.02
+    assert where[0] == 0 and where[-1] == 300
+    assert variation(np.interp(np.linspace(0, 300, 241), np.arange(301), RUSH)) > 1
+
+
+def test_trembling_on_the_spot_takes_no_time():
+    source = np.random.default_rng(0)
+    pictures = np.concatenate([np.linspace([0.0] * 8, [1.0] * 8, 150), 1 + 0.02 * source.normal(size=(150, 8))])
+    walk = {"positions": np.arange(300.0), "pictures": pictures}
+    where = equal_change([walk], 100)
+    shown = np.stack([np.interp(where, walk["positions"], value) for value in pictures.T], axis=1)
+    assert variation(shown) < 0.15
+
+
+def test_perceived_time_of_a_walk_that_stops_or_never_moves():
+    stopped = np.minimum(RUSH, RUSH[100])
+    where = equal_change([change(stopped)], 100)
+    assert (np.diff(where) > 0).all() and where[-2] <= 102 and where[-1] == 300
+    assert np.allclose(equal_change([change(np.zeros(301))], 100), np.linspace(0, 300, 100))
+
+
+def test_a_common_clock_shows_the_same_step_and_own_clocks_arrive_together():
+    common = film_timing(VIDEO, [300, 300, 150])
+    assert common["frames"] == 150 and [len(channel) for channel in common["positions"]] == [150] * 3
+    assert common["positions"][0] == common["positions"][1]
+    assert common["positions"][2] == [min(position, 150) for position in common["positions"][0]]
+    own = film_timing({**VIDEO, "clock": "own"}, [300, 300, 150])
+    assert np.allclose(np.array(own["positions"][0]) / 2, own["positions"][2], atol=1e-6)
+
+
+@pytest.mark.parametrize("clock", ["common", "own"])
+def test_perceived_films_of_three_different_walks(clock):
+    ways = [change(RUSH), change(np.linspace(0, 9, 301)), change(np.zeros(301))]
+    film = film_timing({**VIDEO, "time": "perceived", "clock": clock}, [300] * 3, ways)
+    for channel in film["positions"]:
+        assert channel[0] == 0 and channel[-1] == 300 and (np.diff(channel) >= 0).all()
+    assert (film["positions"][0] == film["positions"][1]) is (clock == "common")
+
+
+def test_perceived_time_without_pictures_is_refused():
+    with pytest.raises(ValueError, match="pictures"):
+        film_timing({**VIDEO, "time": "perceived"}, [300] * 3)

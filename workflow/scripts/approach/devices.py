@@ -1,0 +1,32 @@
+"""Whether jobs will use a GPU, found without importing torch: planning must stay quick."""
+
+import importlib.util
+import os
+import platform
+import re
+from pathlib import Path
+
+
+def gpus_needed(device: str) -> int:
+    """How many GPUs a job asks a scheduler for: 1 where device (a configuration value) means one, else 0.
+
+    "auto" is answered for the machine that plans. On a cluster whose login node has no GPU, say device=cuda.
+    """
+    if device == "auto":
+        return int(_has_cuda() or _has_mps())
+    return int(device != "cpu")
+
+
+def _has_cuda() -> bool:
+    """What torch.cuda.is_available() says: torch is a CUDA build, and a card is there and not hidden."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1") or not any(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    torch = importlib.util.find_spec("torch")
+    if torch is None or torch.origin is None:
+        return False
+    version = Path(torch.origin).with_name("version.py").read_text(encoding="utf-8")
+    return re.search(r"^cuda\b.*= *['\"]", version, re.MULTILINE) is not None
+
+
+def _has_mps() -> bool:
+    return platform.system() == "Darwin" and platform.machine() == "arm64"
