@@ -3,7 +3,7 @@
 import pytest
 from approach.digest import _module, closure, code_digest
 
-SCRIPT = 'from kit.job import job\n\njob("walk")\n'
+SCRIPT = 'from kit.work import job\n\njob("walk")\n'
 JOB = '"""Jobs."""\n\nfrom . import lines\nfrom .errors import Wrong\n\n\ndef job(title):\n    """Do it."""\n    return lines.say(title)\n'
 LINES = "def say(text):\n    import kit.late\n\n    return text\n"
 
@@ -14,7 +14,7 @@ def scripts(tmp_path):
     (tmp_path / "walk.py").write_text(SCRIPT)
     for name, text in {
         "__init__": "",
-        "job": JOB,
+        "work": JOB,
         "lines": LINES,
         "errors": "class Wrong(Exception): ...\n",
         "late": "x = 1\n",
@@ -32,19 +32,20 @@ def digest(scripts):
 
 def test_the_closure_holds_what_is_imported_anywhere(scripts):
     names = [path.name for path in closure(scripts / "walk.py", scripts)]
-    assert sorted(names) == ["__init__.py", "errors.py", "job.py", "late.py", "lines.py", "walk.py"]
+    assert sorted(names) == ["__init__.py", "late.py", "lines.py", "walk.py", "work.py"]
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "changes"),
     [
         ("walk.py", '"walk"', '"run"', True),
-        ("kit/job.py", "return lines", "return  lines", False),
-        ("kit/job.py", '"""Do it."""', '"""Do it well."""', False),
-        ("kit/job.py", '    """Do it."""\n', "    # a remark\n", False),
+        ("kit/work.py", "return lines", "return  lines", False),
+        ("kit/work.py", '"""Do it."""', '"""Do it well."""', False),
+        ("kit/work.py", '    """Do it."""\n', "    # a remark\n", False),
         ("kit/lines.py", "return text", "return text + text", True),
         ("kit/late.py", "1", "2", True),
         ("kit/other.py", "2", "3", False),
+        ("kit/errors.py", "Wrong", "Mistaken", False),
     ],
 )
 def test_what_changes_the_digest(scripts, file, old, new, changes):

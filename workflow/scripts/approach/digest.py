@@ -9,6 +9,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+# Modules that report on the work (log lines, error texts, the live picture) and shape no product: not tracked.
+BYSTANDERS = ("errors.py", "job.py", "live.py")
+
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
@@ -43,12 +46,12 @@ def _module(path: Path, scripts: Path) -> tuple[str, frozenset[Path]]:
 
 
 def closure(script: Path, scripts: Path) -> list[Path]:
-    """The script and every project file that it imports, directly or not, sorted; scripts is the import root."""
+    """The script and every project file that it imports, directly or not, but for BYSTANDERS; scripts is the root."""
     seen: set[Path] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        if path not in seen:
+        if path not in seen and path.name not in BYSTANDERS:
             seen.add(path)
             waiting.extend(_module(path, scripts)[1])
     return sorted(seen)
