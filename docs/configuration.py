@@ -15,10 +15,11 @@ INTRODUCTION = """# Configuration
 
 Written by `make docs` from `workflow/scripts/approach/schema.py` and `config/`; edit those.
 
-`config/` is a Hydra tree: a folder is a question, a file in it an answer, `config.yaml` holds what belongs to no folder.
-On the command line the short keys come after `--config`; every other key goes through `hydra="..."`, one Hydra override a
-word: `hydra="video.fps=30 optimizer.betas=[0.9,0.99]"`. What may be swept takes several values: `loss=l2,lpips`,
-`lr=0.02,0.05`, `lr="choice(0.02,0.05)"`, `hydra="optimizer.beta1=0,0.9"`, or `hydra.sweeper.params` in an experiment.
+`config/` is a Hydra tree: a folder is a question, a file in it an answer, `config.yaml` holds what belongs to no
+folder. On the command line the short keys come after `--config`; every other key goes through `hydra="..."`, one Hydra
+override a word: `hydra="video.fps=30 optimizer.betas=[0.9,0.99]"`. What may be swept takes several values:
+`loss=l2,lpips`, `lr=0.02,0.05`, `lr="choice(0.02,0.05)"`, `hydra="optimizer.beta1=0,0.9"`, or `hydra.sweeper.params`
+in an experiment.
 
 | short key | is |
 | --- | --- |
@@ -73,7 +74,8 @@ def page() -> str:
             section = head
             swept = " It can be swept." if head in SWEEPABLE else ""
             where = f"`config/{head}/`: {', '.join(choices[head])}." if head in choices else "`config/config.yaml`."
-            lines += [f"\n## {head}\n", where + swept, "", "| key | default | allowed | unit | meaning |", "| --- " * 5 + "|"]
+            lines += [f"\n## {head}\n", where + swept, ""]
+            lines += ["| key | default | allowed | unit | meaning |", "| --- " * 5 + "|"]
         default = sweep.get(config, name)
         text = "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
         allowed = ", ".join(filter(None, [kind(field.annotation), limits(field)])).replace("|", "\\|")

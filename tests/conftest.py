@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from approach.generator import read_config
+from approach.stand_in import seeded_state
+from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 # The tests' models are tiny: a second thread only waits for the first.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -46,10 +48,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """A folder with a tiny generator in the published form: config.json, generator.safetensors, classes.json."""
-    from approach.generator import read_config
-    from approach.stand_in import seeded_state
-    from safetensors.torch import save_file
-
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "config.json").write_text(json.dumps(TINY))
     state = seeded_state(read_config(folder / "config.json"), seed=1)
@@ -63,7 +61,8 @@ def tiny_words(tiny) -> str:
     """Hydra overrides that put the tiny generator in place of the study, and make small films."""
     files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
     words = [f"generator.{key}={tiny / name}" for key, name in files.items()]
-    return " ".join([*words, "generator.critic=null", "video.seconds=0.4", "video.fps=10", "video.size=64", "threads=1"])
+    words += ["generator.critic=null", "threads=1", "video.seconds=0.4", "video.fps=10", "video.size=64"]
+    return " ".join(words)
 
 
 class Workflow:

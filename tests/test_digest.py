@@ -4,7 +4,16 @@ import pytest
 from approach.digest import _module, closure, code_digest
 
 SCRIPT = 'from kit.work import job\n\njob("walk")\n'
-JOB = '"""Jobs."""\n\nfrom . import lines\nfrom .errors import Wrong\n\n\ndef job(title):\n    """Do it."""\n    return lines.say(title)\n'
+JOB = '''"""Jobs."""
+
+from . import lines
+from .errors import Wrong
+
+
+def job(title):
+    """Do it."""
+    return lines.say(title)
+'''
 LINES = "def say(text):\n    import kit.late\n\n    return text\n"
 
 

@@ -1,0 +1,89 @@
+"""BigGAN-deep-128 in the published format, full size with seeded weights, through the same command as everything."""
+
+import hashlib
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+from approach.generator import read_config
+from approach.stand_in import seeded_state
+from approach.trajectories import read_trajectory
+from conftest import Workflow
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, root):
+    """A folder with pytorch_model.bin: 211 MB, as published, the statistics rows all distinct."""
+    folder = tmp_path_factory.mktemp("published")
+    config = read_config(root / "resources" / "biggan" / "biggan-deep-128.json")
+    torch.save(seeded_state(config, seed=3), folder / "pytorch_model.bin")
+    return folder
+
+
+@pytest.fixture
+def server(published):
+    """The folder over HTTP on this machine; `asked` counts the requests."""
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=published))
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    httpd.asked = asked
+    yield httpd
+    httpd.shutdown()
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_fetched_checked_and_walked(tmp_path, published, server):
+    url = f"http://127.0.0.1:{server.server_port}/pytorch_model.bin"
+    known = digest(published / "pytorch_model.bin")
+    words = f"generator.url={url} video.seconds=0.2 video.fps=10 video.size=64 start.classes=[alp,valley]"
+    workflow = Workflow(tmp_path, words)
+    keys = {"generator": "biggan-deep-128", "loss": "l1", "steps": 2, "seeds": 3, "name": "full"}
+
+    wrong = ("0" if known[0] != "0" else "1") + known[1:]
+    refused = workflow.run("--until", "fetch", **keys, hydra=f"generator.sha256={wrong}")
+    assert refused.returncode == 1
+    assert "sha256" in refused.stderr
+    assert not list((tmp_path / "resources" / "downloads").glob("*"))
+
+    result = workflow.done(**keys, hydra=f"generator.sha256={known}")
+    assert "to download: biggan-deep-128-pytorch_model.bin" in result.stderr
+    folder = tmp_path / "results" / "full" / "loss~l1+lr~0.05"
+    walk = read_trajectory(folder / "trajectories" / "0-2.safetensors", 1)
+    assert walk.classes.shape == (3, 1000)
+    assert walk.metadata["sha256"]["weights"] == known
+    assert walk.status == "ok"
+    assert "alp" in (folder / "losses.csv").read_text()
+
+    requests = len(server.asked)
+    again = workflow.done(**keys, hydra=f"generator.sha256={known}")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    assert len(server.asked) == requests
+
+
+def test_one_byte_that_differs_is_refused(tmp_path, published, server):
+    path = published / "pytorch_model.bin"
+    known = digest(path)
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:5_000_000] + bytes([whole[5_000_000] ^ 1]) + whole[5_000_001:])
+        words = f"generator.url=http://127.0.0.1:{server.server_port}/pytorch_model.bin generator.sha256={known}"
+        refused = Workflow(tmp_path, words).run("--until", "fetch", generator="biggan-deep-128", loss="l1", name="full")
+    finally:
+        path.write_bytes(whole)
+    assert refused.returncode == 1
+    assert known[:12] in refused.stderr
+    assert not list((tmp_path / "resources" / "downloads").glob("*"))

@@ -1,0 +1,80 @@
+"""What a person gets wrong ends in one clear line and exit code 1, before any job where that is possible."""
+
+import shutil
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+
+def refused(workflow, *, before_jobs=True, hydra="", **keys):
+    result = workflow.run(hydra=hydra, **{"name": "wrong", "steps": 2, "seeds": 1, **keys})
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if "error:" in line.lower()]
+    assert lines, result.stderr
+    if before_jobs:
+        assert lines[0].startswith("error: ")
+        assert not (workflow.folder / "results").exists()
+    return lines[0]
+
+
+def test_mistyped_keys_and_values(workflow):
+    assert "did you mean loss?" in refused(workflow, los="l2")
+    assert "did you mean video.fps?" in refused(workflow, hydra="video.fsp=3")
+    assert "lr='fast'" in refused(workflow, lr="fast")
+    assert "seeds=0" in refused(workflow, seeds=0)
+    assert "steps=-1" in refused(workflow, steps=-1)
+    assert "name='../up'" in refused(workflow, name="../up")
+
+
+def test_targets_that_are_no_pictures(workflow):
+    folder = workflow.folder
+    assert "no such file" in refused(workflow, target="missing.jpg")
+    (folder / "words.jpg").write_text("this is no picture")
+    assert "words.jpg" in refused(workflow, target="words.jpg")
+    Image.effect_noise((600, 400), 80).convert("RGB").save(folder / "whole.jpg")
+    data = (folder / "whole.jpg").read_bytes()
+    (folder / "half.jpg").write_bytes(data[: len(data) // 2])
+    assert "half.jpg" in refused(workflow, target="half.jpg")
+    Image.new("1", (40_000, 40_000)).save(folder / "huge.png")
+    assert "huge.png" in refused(workflow, target="huge.png")
+
+
+def test_weights_that_do_not_fit(workflow, tiny):
+    broken = workflow.folder / "broken.safetensors"
+    broken.write_bytes((tiny / "generator.safetensors").read_bytes()[:5000])
+    assert "broken.safetensors" in refused(workflow, before_jobs=False, hydra=f"generator.weights={broken}")
+    shutil.rmtree(workflow.folder / "results")
+    other = workflow.folder / "other.safetensors"
+    state = load_file(tiny / "generator.safetensors")
+    state["embeddings.weight"] = state["embeddings.weight"][:, :3].contiguous()
+    save_file(state, other)
+    said = refused(workflow, before_jobs=False, hydra=f"generator.weights={other}")
+    assert "other.safetensors" in said
+    assert "embeddings.weight" in said
+
+
+def test_a_class_that_the_generator_does_not_have(workflow):
+    assert "no class 'vally'; did you mean valley?" in refused(workflow, hydra="start.classes=[vally]")
+
+
+def test_another_target_under_the_same_name_is_refused(workflow):
+    folder = workflow.folder
+    for name, colour in (("one", "red"), ("two", "blue")):
+        Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
+    keys = {"name": "mine", "loss": "l2", "steps": 2, "seeds": 1}
+    workflow.done(**keys, target="one.png")
+    kept = (folder / "results/mine/loss~l2+lr~0.05/trajectories/0.safetensors").read_bytes()
+    refusal = workflow.run(**keys, target="two.png")
+    assert refusal.returncode == 1
+    assert "made from another target (one.png, not two.png)" in refusal.stderr
+    assert (folder / "results/mine/loss~l2+lr~0.05/trajectories/0.safetensors").read_bytes() == kept
+    workflow.done(**keys, target="two.png", replace="true")
+    workflow.done(**keys, target="two.png")
+
+
+@pytest.mark.parametrize("key", ["video.fps", "nonsense"])
+def test_dotted_keys_are_snakemakes_to_refuse(workflow, key):
+    result = workflow.run(**{key: 1})
+    assert result.returncode != 0

@@ -1,0 +1,164 @@
+"""The main job, run by Snakemake with a tiny generator: its products, and what a change reruns."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from approach.generator import load_generator, read_config, read_weights
+from approach.losses import build_loss
+from approach.readback import read_film
+from approach.target import read_target
+from approach.trajectories import read_trajectory
+from conftest import Workflow
+from PIL import Image
+
+SETTINGS = ["loss~l2+lr~0.05", "loss~pyramid+lr~0.05"]
+SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_words):
+    """A finished sweep of two losses."""
+    workflow = Workflow(tmp_path_factory.mktemp("sweep"), tiny_words)
+    workflow.result = workflow.done(**SWEEP)
+    return workflow
+
+
+@pytest.fixture
+def results(finished):
+    return finished.folder / "results" / "sweep"
+
+
+def test_every_product_of_the_contract_is_there(results):
+    whole = "experiment.yaml journeys.csv losses.parquet losses.png montage.png starts.csv page/index.html"
+    wanted = [results / file for file in whole.split()]
+    for setting in SETTINGS:
+        wanted += [results / setting / file for file in ("trajectories/0-2.safetensors", "losses.csv", "montage.png")]
+        film = results / "films" / f"starts+{setting}"
+        wanted += [film / file for file in ("film.json", "triptych.mp4", *(f"channel-{n}.mp4" for n in (1, 2, 3)))]
+    missing = [str(path) for path in wanted if not path.is_file() or not path.stat().st_size]
+    assert not missing
+
+
+def test_the_terminal_says_what_comes_and_what_came(finished):
+    said = finished.result.stderr
+    assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to walk; 2 films" in said
+    assert "of walking" in said
+    assert "MB on disk" in said
+    assert "film: results/sweep/films/starts+loss~l2+lr~0.05/triptych.mp4" in said
+    assert "page: results/sweep/page/index.html" in said
+    assert "[walk loss~l2+lr~0.05 0-2] step 6/6" in said
+
+
+def test_a_trajectory_is_what_the_generator_received(results, tiny):
+    path = results / "loss~l2+lr~0.05" / "trajectories" / "0-2.safetensors"
+    walk = read_trajectory(path, 1)
+    assert walk.z.shape == (7, 128)
+    assert walk.classes.shape == (7, 5)
+    assert walk.z.dtype == np.float32
+    wanted = {"temperature", "truncation", "sha256", "seeds", "setting", "batch", "precision", "threads", "device"}
+    assert wanted <= set(walk.metadata)
+    config = read_config(tiny / "config.json")
+    generator = load_generator(read_weights(tiny / "generator.safetensors", config), config, truncation=1.0)
+    with torch.no_grad():
+        images = generator(generator.conditioning(torch.from_numpy(walk.z), torch.from_numpy(walk.classes)))
+        loss = build_loss({"name": "l2", "terms": {"l2": {"weight": 1.0}}}, read_target(results / "target.png"))
+        again = loss(images).total
+    losses = pd.read_csv(results / "loss~l2+lr~0.05" / "losses.csv")
+    assert again.numpy() == pytest.approx(losses[losses["seed"] == 1]["loss"].to_numpy(), rel=1e-4)
+
+
+def test_tables(results):
+    losses = pd.read_csv(results / "loss~l2+lr~0.05" / "losses.csv")
+    assert losses.groupby("seed")["step"].apply(list).to_dict() == {seed: list(range(7)) for seed in range(3)}
+    columns = "loss l2 lr_z lr_classes gradient_norm z_norm class_entropy top_class seconds"
+    assert set(columns.split()) <= set(losses.columns)
+    assert np.isfinite(losses.select_dtypes("number")).all().all()
+    journeys = pd.read_csv(results / "journeys.csv")
+    assert len(journeys) == 6
+    assert set(journeys["status"]) == {"ok"}
+    assert {"start_l2", "final_l2", "final_ssim", "strangeness", "final_loss"} <= set(journeys.columns)
+    whole = pd.read_parquet(results / "losses.parquet")
+    assert len(whole) == 6 * 7
+    assert whole.groupby("setting")["loss_name"].first().to_dict() == {s: s.split("+")[0][5:] for s in SETTINGS}
+    with (results / "starts.csv").open() as file:
+        starts = list(csv.DictReader(file))
+    assert len(starts) == 6
+    assert {row["top_class"] for row in starts} <= {"alp", "valley", "shore", "lamp", "tree"}
+    by_seed = {row["seed"]: row["z_norm"] for row in starts}
+    assert all(row["z_norm"] == by_seed[row["seed"]] for row in starts)
+
+
+def test_the_films_are_in_step(results):
+    folder = results / "films" / "starts+loss~l2+lr~0.05"
+    found = [read_film(folder / f"channel-{n}.mp4") for n in (1, 2, 3)]
+    wide = read_film(folder / "triptych.mp4")
+    assert {film["frames"] for film in [*found, wide]} == {24}  # 0.4 s of walk and a second of hold before and after
+    assert {(film["width"], film["height"], film["fps"]) for film in found} == {(64, 64, 10)}
+    assert wide["width"] > 3 * 64
+    choice = json.loads((folder / "film.json").read_text())
+    assert [channel["seed"] for channel in choice["channels"]] == [0, 1, 2]
+    assert "names three values of seed" in choice["why"]
+
+
+def test_the_record_says_what_made_it(results):
+    record = yaml.safe_load((results / "experiment.yaml").read_text())
+    assert record["configuration"]["steps"] == 6
+    assert list(record["settings"]) == SETTINGS
+    assert "snakemake" in record["command"]
+    assert "loss=l2,pyramid" in record["command"]
+    assert record["device"] == ["cpu"]
+    assert len(record["sha256"]["weights"]) == 64
+
+
+def test_pictures_have_their_size(results):
+    assert Image.open(results / "target.png").size == (32, 32)
+    assert Image.open(results / "montage.png").width > 400
+    live = Image.open(results / "loss~l2+lr~0.05" / "trajectories" / "0-2.live.png")
+    assert live.height == 3 * 96
+
+
+CHANGES = [
+    ("nothing", {}, "", {}),
+    ("captions", {}, "video.captions=[step,loss]", {"encode_channel": 6, "triptych": 2, "page": 1}),
+    ("quality", {}, "video.crf=30", {"encode_channel": 6, "triptych": 2, "page": 1}),
+    ("another rate", {"lr": "0.05,0.1"}, "", {"invert": 2}),
+    ("a loss less", {"loss": "l2"}, "", {"invert": 0}),
+    ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 0}),
+    ("seeds per job", {"seeds_per_job": 1}, "", {}),
+    ("steps", {"steps": 7}, "", {"invert": 2, "render": 6}),
+]
+
+
+@pytest.mark.parametrize(("what", "keys", "hydra", "wanted"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_what_a_change_reruns(finished, what, keys, hydra, wanted):
+    jobs = finished.planned(hydra=hydra, **{**SWEEP, **keys})
+    if what in ("nothing", "seeds per job", "captions", "quality"):
+        assert jobs == wanted
+    else:
+        assert {rule: jobs.get(rule, 0) for rule in wanted} == wanted
+
+
+def test_the_frame_rate_renders_again_and_inverts_nothing(finished):
+    jobs = finished.planned(**SWEEP, hydra="video.fps=20")
+    assert jobs["render"] == 6
+    assert not {"invert", "stills", "losses"} & set(jobs)
+
+
+def test_going_on_with_one_more_seed_and_back(workflow):
+    keys = {"name": "grow", "loss": "l2", "steps": 3}
+    workflow.done(**keys, seeds=3)
+    jobs = workflow.planned(**keys, seeds="0,1,2,7")
+    assert jobs["invert"] == 1
+    workflow.done(**keys, seeds="0,1,2,7")
+    folder = workflow.folder / "results" / "grow" / "loss~l2+lr~0.05" / "trajectories"
+    assert sorted(path.name for path in folder.glob("*.safetensors")) == ["0-2.safetensors", "7.safetensors"]
+    assert "invert" not in workflow.planned(**keys, seeds=3)
+    again = workflow.done(**keys, seeds="0,1,2,7")
+    assert "Nothing to be done" in again.stderr + again.stdout
+    workflow.done(**keys, seeds=3)
+    assert "invert" not in workflow.planned(**keys, seeds="0,1,2,7")

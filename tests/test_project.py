@@ -1,0 +1,75 @@
+"""The project's promises about itself: environments, documentation, layout, and what is never committed."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+
+def pins(lines):
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+@pytest.fixture(scope="module")
+def lock(root):
+    return pins((root / "requirements.lock").read_text().split())
+
+
+@pytest.mark.parametrize("env", ["walk", "show"])
+def test_environments_agree_with_the_lock(root, lock, env):
+    dependencies = yaml.safe_load((root / "workflow" / "envs" / f"{env}.yaml").read_text())["dependencies"]
+    wanted = pins(next(entry["pip"] for entry in dependencies if isinstance(entry, dict)))
+    assert wanted
+    assert wanted == {name: lock[name] for name in wanted}
+
+
+def test_conda_users_get_the_lock(root):
+    dependencies = yaml.safe_load((root / "environment.yml").read_text())["dependencies"]
+    assert dependencies[-1] == {"pip": ["-r requirements.lock"]}
+    assert "python =3.11" in dependencies
+
+
+@pytest.mark.parametrize(("env", "rules"), [("walk", {"fetch", "prepare_target", "invert"})])
+def test_only_what_makes_walks_uses_the_walks_environment(root, env, rules):
+    using = set()
+    for file in (root / "workflow" / "rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", file.read_text(), re.M | re.S):
+            if f"envs/{env}.yaml" in body:
+                using.add(name)
+    assert using == rules
+
+
+def test_every_rule_says_what_it_needs(root):
+    for file in (root / "workflow" / "rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", file.read_text(), re.M | re.S):
+            for part in ("output:", "log:", "benchmark:", "conda:", "threads:", "resources:", "script:"):
+                assert part in body, f"{file.name}: {name} has no {part}"
+            assert "run:" not in body
+
+
+def test_the_configuration_page_equals_the_schema(root):
+    spec = importlib.util.spec_from_file_location("configuration", root / "docs" / "configuration.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (root / "docs" / "configuration.md").read_text() == module.page(), "run `make docs`"
+
+
+def test_planning_needs_no_torch(root):
+    code = (
+        "import sys; from pathlib import Path; from workflow.scripts.approach import plan, estimate\n"
+        "plan.make_plan({}, Path.cwd()); assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_nothing_heavy_or_local_is_committed(root):
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+    paths = [root / name for name in files.split("\0") if name]
+    if not paths:
+        pytest.skip("not a checkout")
+    assert not [path for path in paths if path.exists() and path.stat().st_size > 12 * 2**20]
+    assert not [path for path in paths if path.relative_to(root).parts[0] == "results" and path.name != "README.md"]
+    assert not [path for path in paths if path.name in ("uv.lock", "package-lock.json")]

@@ -1,0 +1,147 @@
+# What the rules share: the plan of the run, and small named functions for inputs and params.
+import os
+import re
+import shlex
+from pathlib import Path
+
+from workflow.scripts.approach import plan as planning
+from workflow.scripts.approach.batches import LABEL as BATCH
+from workflow.scripts.approach.devices import gpus_needed
+from workflow.scripts.approach.digest import code_digest
+from workflow.scripts.approach.errors import UserError
+from workflow.scripts.approach.estimate import closing_lines, summary_lines
+from workflow.scripts.approach.plan import SETTING
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+TEMPLATES = SCRIPTS / "approach" / "templates"
+
+try:
+    PLAN = planning.make_plan(dict(config), ROOT)
+    if workflow.is_main_process:
+        planning.check_before_jobs(PLAN)
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+# experiment.yaml says what was typed; jobs inherit it
+os.environ.setdefault("APPROACH_COMMAND", shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+RESULTS = f"results/{PLAN.name}"
+GPUS = gpus_needed(PLAN.base["device"])
+
+
+def code(script):
+    """What a script and the library modules it uses say, as a digest: an edit reruns what it touches, and nothing else."""
+    return code_digest(SCRIPTS / f"{script}.py", SCRIPTS)
+
+
+def setting_config(wildcards):
+    return PLAN.settings[wildcards.setting].config
+
+
+def batch_files(setting, suffix="safetensors"):
+    """The batch files of a setting that hold wanted seeds."""
+    folder = f"{RESULTS}/{setting}/trajectories"
+    return [f"{folder}/{batch}.{suffix}" for batch in PLAN.settings[setting].batches]
+
+
+def setting_batches(wildcards):
+    return batch_files(wildcards.setting)
+
+
+def setting_logs(wildcards):
+    return batch_files(wildcards.setting, "csv")
+
+
+def all_batches(wildcards):
+    return [file for setting in PLAN.settings for file in batch_files(setting)]
+
+
+def per_setting(file):
+    """One file of every setting, in the order of the sweep."""
+    return [f"{RESULTS}/{setting}/{file}" for setting in PLAN.settings]
+
+
+def generator_files(config):
+    """What a script needs to load the generator."""
+    files = {"architecture": config["generator"]["config"], "weights": planning.weights_file(config)}
+    if config["generator"]["class_names"]:
+        files["class_names"] = config["generator"]["class_names"]
+    return files
+
+
+def walk_files(wildcards):
+    config = setting_config(wildcards)
+    files = {**generator_files(config), "target": f"{RESULTS}/target.png"}
+    if planning.uses_lpips(config):
+        files["backbone"] = planning.backbone_file(config)
+    if "critic" in config["loss"]["terms"]:
+        files["critic"] = config["generator"]["critic"]
+    return files
+
+
+def lpips_net(kinds):
+    """The LPIPS network's name where one of these measures or loss terms is LPIPS: another net reruns nothing else."""
+    return PLAN.base["perceptual"]["net"] if "lpips" in kinds else None
+
+
+def download(wildcards):
+    return PLAN.downloads[wildcards.file]
+
+
+def walk_config(wildcards):
+    return planning.walk_slice(setting_config(wildcards))
+
+
+def walk_labels(wildcards):
+    return {
+        "experiment": wildcards.name,
+        "setting": wildcards.setting,
+        "batch": wildcards.seeds,
+        "generator": setting_config(wildcards)["generator"]["name"],
+    }
+
+
+def measure_files(wildcards):
+    files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
+    if "lpips" in PLAN.base["measures"]:
+        files["backbone"] = planning.backbone_file(PLAN.base)
+    return files
+
+
+WHOLE_PRODUCTS = [
+    *("experiment.yaml", "journeys.csv", "losses.parquet", "losses.png", "montage.png", "starts.csv"),
+    *("arrivals.csv", "arrivals.png", *(["measures.png"] if len(PLAN.settings) > 1 else [])),
+]
+
+
+EXHIBITION_FILES = [f"{screen}.{form}" for screen in ("left", "centre", "right", "wide") for form in ("mov", "mp4")]
+EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in ("left", "centre", "right", "wide")]
+
+
+def film_products():
+    """What is made of every film."""
+    files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
+    files += ["panorama.png", "itinerary.png", "itinerary.csv", "player"]
+    if PLAN.base["video"]["exhibition"]:
+        files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
+    return files
+
+
+def final_products():
+    """Every product of the contract that this run makes."""
+    return [
+        *all_batches(None),
+        *per_setting("losses.csv"),
+        *per_setting("montage.png"),
+        *[f"{RESULTS}/{file}" for file in WHOLE_PRODUCTS],
+        *[f"{RESULTS}/films/{film}/{file}" for film in PLAN.films for file in film_products()],
+        f"{RESULTS}/page/index.html",
+    ]
+
+
+def summary():
+    return "\n".join(summary_lines(PLAN))
+
+
+def closing_words():
+    return "\n".join(closing_lines(PLAN))

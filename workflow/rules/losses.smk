@@ -1,0 +1,98 @@
+# Losses: what the walks logged, as tables and as a plot of all curves; and a row per journey.
+
+
+rule losses:
+    input:
+        logs=setting_logs,
+    output:
+        table="results/{name}/{setting}/losses.csv",
+    log:
+        "logs/{name}/{setting}/losses.log",
+    benchmark:
+        "benchmarks/{name}/{setting}/losses.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        seeds=PLAN.seeds,
+        code=code("losses"),
+    script:
+        "../scripts/losses.py"
+
+
+rule gather_losses:
+    input:
+        tables=per_setting("losses.csv"),
+    output:
+        table="results/{name}/losses.parquet",
+    log:
+        "logs/{name}/gather_losses.log",
+    benchmark:
+        "benchmarks/{name}/gather_losses.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        settings={setting.id: setting.values for setting in PLAN.settings.values()},
+        code=code("gather_losses"),
+    script:
+        "../scripts/gather_losses.py"
+
+
+rule plot_losses:
+    input:
+        table="results/{name}/losses.parquet",
+    output:
+        plot=report(
+            "results/{name}/losses.png",
+            caption="../report/losses.rst",
+            category="Experiment",
+            labels={"shows": "loss curves"},
+        ),
+    log:
+        "logs/{name}/plot_losses.log",
+    benchmark:
+        "benchmarks/{name}/plot_losses.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        axes=PLAN.axes,
+        code=code("plot_losses"),
+    script:
+        "../scripts/plot_losses.py"
+
+
+rule journeys:
+    input:
+        stills=per_setting("stills.npz"),
+        measures=per_setting("measures.csv"),
+        losses=per_setting("losses.csv"),
+        trajectories=all_batches,
+    output:
+        table="results/{name}/journeys.csv",
+    log:
+        "logs/{name}/journeys.log",
+    benchmark:
+        "benchmarks/{name}/journeys.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        settings={setting.id: setting.values for setting in PLAN.settings.values()},
+        batches={setting.id: setting.batches for setting in PLAN.settings.values()},
+        code=code("journeys"),
+    script:
+        "../scripts/journeys.py"
