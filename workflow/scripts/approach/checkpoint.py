@@ -28,7 +28,8 @@ class Interrupted(Exception):
 
 def write_checkpoint(path: Path, state: State, decisions: dict, fingerprint: str) -> None:
     """Write a walk's state and the decisions it was begun with; the file appears whole or not at all."""
-    payload = {"state": {**vars(state), "latents": tuple(state.latents)}, "decisions": decisions, "of": fingerprint}
+    plain = {name: tuple(value) if isinstance(value, Latents) else value for name, value in vars(state).items()}
+    payload = {"state": plain, "decisions": decisions, "of": fingerprint}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
@@ -55,7 +56,8 @@ def read_checkpoint(path: Path, fingerprint: str, device: str) -> tuple[State, d
         logger.info("the checkpoint %s belongs to another configuration: the walk begins anew", path)
         return None
     state = payload["state"]
-    return State(**{**state, "latents": Latents(*state["latents"])}), payload["decisions"]
+    points = {name: Latents(*state[name]) for name in ("latents", "previous")}
+    return State(**{**state, **points}), payload["decisions"]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from . import __version__
 from .checkpoint import Interrupted, Watch, only_writer, read_checkpoint, write_checkpoint
@@ -140,7 +141,9 @@ def invert(
             start = first_latents(seeds, config, generator, names, read_target(sources.target), device, precision)
             state = State.begin(start, config["steps"], len(columns(config["loss"])))
         live = LivePicture(trajectories.with_suffix(".live.png"), sources.target, seeds, config["steps"])
-        state = _walk_on(generator, loss, state, seeds, config, decisions, watch, checkpoint, fingerprint, live)
+        pace = Pace(config["steps"] + 1, state.step)
+        keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, live, watch, pace)
+        state = walk_in_memory(generator, loss, state, seeds, config, decisions, keeper)
         metadata = {
             **labels,
             "seeds": seeds,
@@ -159,6 +162,7 @@ def invert(
             **decisions,
             "status": ["ok" if alive else "failed" for alive in state.alive.tolist()],
             "last_step": state.last_step.tolist(),
+            "arrival_loss_float32": arrival_losses(state, weights, architecture, config, sources),
             "versions": {"approach": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
         write_log(log_table, seeds, state, columns(config["loss"]), names)
@@ -182,29 +186,48 @@ def first_latents(seeds, config, generator, names, target, device, precision) ->
     return Latents(start.z.to(device, dtype), start.logits.to(device, dtype))
 
 
-def _walk_on(generator, loss, state, seeds, config, decisions, watch, checkpoint, fingerprint, live) -> State:
-    """Walk to the end, with progress, checkpoints, and smaller parts when memory runs out."""
-    pace = Pace(config["steps"] + 1, state.step)
+@dataclass
+class Keeper:
+    """What is kept of a walk after each step: a line and a picture every few seconds, a checkpoint when one is due."""
 
-    def after_step(state: State, images) -> None:
-        live.look(state.step - 1, images)
-        if pace.due() or state.step == config["steps"] + 1:
-            losses = state.log[:, state.step - 1, 0]
-            nearest = int(torch.nan_to_num(losses, nan=float("inf")).argmin())
-            logger.info(
-                "step %d/%d, nearest is seed %d with loss %.4g, %s left",
-                state.step - 1, config["steps"], seeds[nearest], losses[nearest], pace.left(state.step),
-            )  # fmt: skip
-            live.write()
-        if state.step <= config["steps"] and watch.due():
+    seeds: list[int]
+    steps: int
+    decisions: dict
+    fingerprint: str
+    checkpoint: Path
+    live: LivePicture
+    watch: Watch
+    pace: Pace
+
+    def __call__(self, state: State, images: Tensor) -> None:
+        """Look at a walk whose rows before state.step are final; images [N, 3, S, S] are the last ones.
+
+        Raises:
+            Interrupted: the walk was asked to stop; its checkpoint is written.
+        """
+        self.live.look(state.step - 1, images)
+        if self.pace.due() or state.step == self.steps + 1:
+            self.say(state)
+            self.live.write()
+        if state.step <= self.steps and self.watch.due():
             began = time.monotonic()
-            write_checkpoint(checkpoint, state, decisions, fingerprint)
-            watch.written(time.monotonic() - began)
-            if watch.stop_reason:
-                raise Interrupted(
-                    f"stopped at step {state.step} ({watch.stop_reason}); the same command goes on from here"
-                )
+            write_checkpoint(self.checkpoint, state, self.decisions, self.fingerprint)
+            self.watch.written(time.monotonic() - began)
+            if why := self.watch.stop_reason:
+                raise Interrupted(f"stopped at step {state.step} ({why}); the same command goes on from here")
 
+    def say(self, state: State) -> None:
+        """One line: how far, how near, how long still."""
+        losses = torch.nan_to_num(state.log[:, state.step - 1, 0], nan=float("inf"))
+        nearest = int(losses.argmin())
+        logger.info(
+            "step %d/%d, nearest is seed %d with loss %.4g, %s left",
+            *(state.step - 1, self.steps, self.seeds[nearest], losses[nearest], self.pace.left(state.step)),
+        )
+
+
+def walk_in_memory(generator, loss, state: State, seeds: list[int], config: dict, decisions: dict, after_step) -> State:
+    """Walk to the end; where memory runs out, in smaller parts from that step on, and decisions say so."""
     while True:
         try:
             return walk(
@@ -225,6 +248,18 @@ def _walk_on(generator, loss, state, seeds, config, decisions, watch, checkpoint
             decisions["sub_batch"] = (decisions["sub_batch"] + 1) // 2
             decisions["split_at"].append([state.step, decisions["sub_batch"]])
             logger.warning("out of memory at step %d: %d seeds at a time from here", state.step, decisions["sub_batch"])
+
+
+def arrival_losses(state: State, weights: dict, architecture: GeneratorConfig, config: dict, sources: Sources) -> list:
+    """The loss of each arrival in float32, whatever the walk was computed in."""
+    device = str(state.z.device)
+    generator = load_generator(weights, architecture, truncation=config["truncation"], device=device)
+    loss = build_walk_loss(config, sources, device, "float32")
+    found = []
+    with torch.no_grad():
+        for z, classes in zip(state.z[:, -1], state.classes[:, -1], strict=True):
+            found += loss(generator(generator.conditioning(z[None], classes[None]))).total.tolist()
+    return found
 
 
 def picture_of(target: Path) -> dict[str, str]:

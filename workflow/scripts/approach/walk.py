@@ -19,7 +19,7 @@ FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy
 
 
 def rate(step: int, steps: int, warmup: float, decay: float) -> float:
-    """The learning rate's factor at a step: linear rise over warmup, cosine fall to 0 over decay (shares of the walk)."""
+    """The learning rate's factor at a step: linear rise over warmup, cosine fall over decay (shares of the walk)."""
     at = step / steps
     fall = min(1.0, (1 - at) / decay) if decay else 1.0
     rise = min(1.0, (step + 1) / (steps * warmup)) if warmup else 1.0
@@ -41,6 +41,7 @@ class State:
     alive: Tensor
     last_step: Tensor
     latents: Latents
+    previous: Latents  # where the latents were a step before: what a seed goes back to when its loss is not finite
     adam: dict | None = None
 
     @classmethod
@@ -56,6 +57,7 @@ class State:
             alive=torch.ones(n, dtype=torch.bool, device=device),
             last_step=torch.full((n,), steps, device=device),
             latents=start,
+            previous=start,
         )
 
 
@@ -108,7 +110,7 @@ def walk(
     if state.adam is not None:
         adam.load_state_dict(state.adam)
     parts = [slice(first, first + sub_batch) for first in range(0, len(seeds), sub_batch)]
-    before = (z.detach().clone(), logits.detach().clone())
+    before = state.previous
 
     for step in range(state.step, steps + 1):
         began = time.monotonic()
@@ -128,8 +130,8 @@ def walk(
             state.alive = state.alive & onward
             # torch.where and no indexing by masks: on a GPU that would wait for the device in every step
             if step:
-                z.copy_(torch.where(reached[:, None], z, before[0]))
-                logits.copy_(torch.where(reached[:, None], logits, before[1]))
+                z.copy_(torch.where(reached[:, None], z, before.z))
+                logits.copy_(torch.where(reached[:, None], logits, before.logits))
                 classes = torch.where(reached[:, None], classes, state.classes[:, step - 1])
             state.z[:, step], state.classes[:, step] = z, classes
             entropy = torch.special.entr(classes).sum(1)
@@ -140,17 +142,17 @@ def walk(
                 stopped = step > state.last_step
                 state.log[:, step] = torch.where(stopped[:, None], state.log[:, step - 1], state.log[:, step])
 
-            before = (z.detach().clone(), logits.detach().clone())
+            before = Latents(z.detach().clone(), logits.detach().clone())
             if step < steps:
                 for group, lr in zip(adam.param_groups, (lr_z, lr_classes), strict=False):
                     group["lr"] = lr
                 adam.step()
                 _bound(z, optimizer["bound"], truncation, seeds, step)
-                z.copy_(torch.where(state.alive[:, None], z, before[0]))
-                logits.copy_(torch.where(state.alive[:, None], logits, before[1]))
+                z.copy_(torch.where(state.alive[:, None], z, before.z))
+                logits.copy_(torch.where(state.alive[:, None], logits, before.logits))
             state.log[:, step, -1] = time.monotonic() - began
         state.step = step + 1
-        state.latents = Latents(z.detach(), logits.detach())
+        state.latents, state.previous = Latents(z.detach(), logits.detach()), before
         state.adam = adam.state_dict()
         after_step(state, images)
     return state
