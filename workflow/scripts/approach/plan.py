@@ -175,7 +175,9 @@ def finish(config: dict, literal: dict, given: dict, root: Path) -> dict:
         target = str(literal["target"])
         config["target"] = {**config["target"], "picture": target, "sha256": None}
     config["seeds"] = read_seeds(literal.get("seeds", config["seeds"]))
-    config["replace"] = literal.get("replace", config["replace"])
+    # Snakemake knows only True and False as truth values
+    replace = literal.get("replace", config["replace"])
+    config["replace"] = {"true": True, "false": False}.get(str(replace).lower(), replace)
     name = literal.get("name", config["name"])
     if name is None:
         stem = Path(config["target"]["picture"].split("?")[0]).stem if "target" in literal else None

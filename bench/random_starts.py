@@ -1,0 +1,81 @@
+"""Is a walk better than luck? Each arrival against the best of as many random starts as the walk made passes.
+
+    python bench/random_starts.py results/wanderer
+
+Reads a finished experiment, draws S + 1 random starts per walk (S its steps), and says for each setting how many
+arrivals are nearer, by the setting's own loss, than the best of them; beside it LPIPS at start and arrival, where the
+experiment measured it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
+
+from approach.generator import class_names, load_generator, read_config, read_weights
+from approach.inversion import Sources, build_walk_loss
+from approach.starts import Latents, sample_starts
+from approach.trajectories import read_metadata
+
+CHUNK = 16
+FIRST = 1_000_000  # seeds that no experiment walks from
+
+
+def best_random(generator, loss, config: dict, names: list[str], count: int, first: int) -> float:
+    """The smallest loss among count random starts."""
+    best = float("inf")
+    for begin in range(0, count, CHUNK):
+        seeds = list(range(first + begin, first + min(begin + CHUNK, count)))
+        start: Latents = sample_starts(
+            seeds, {**config["start"], "best_of": 1}, config["truncation"], generator.config.z_dim, names
+        )
+        with torch.no_grad():
+            classes = torch.softmax(start.logits / config["start"]["temperature"], dim=1)
+            best = min(best, float(loss(generator(generator.conditioning(start.z, classes))).total.min()))
+    return best
+
+
+def main() -> None:
+    """Print one line a setting, and the share of arrivals that beat luck."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("experiment", type=Path, help="a folder under results/")
+    folder = parser.parse_args().experiment
+    record = yaml.safe_load((folder / "experiment.yaml").read_text(encoding="utf-8"))
+    configuration = record["configuration"]
+    journeys = pd.read_csv(folder / "journeys.csv")
+    architecture = read_config(configuration["generator"]["config"])
+    weights = read_weights(configuration["generator"]["weights"], architecture)
+    names = class_names(configuration["generator"]["class_names"], architecture)
+    won = 0
+    for setting, rows in journeys.groupby("setting", sort=False):
+        metadata = read_metadata(Path(rows["trajectories"].iloc[0]))
+        config = {**metadata, "perceptual_net": configuration["perceptual"]["net"]}
+        terms = metadata["loss"]["terms"]
+        sources = Sources(
+            architecture=Path(configuration["generator"]["config"]),
+            weights=Path(configuration["generator"]["weights"]),
+            target=folder / "target.png",
+            critic=Path(configuration["generator"]["critic"]) if "critic" in terms else None,
+            backbone=Path(configuration["perceptual"]["weights"]) if "lpips" in terms else None,
+        )
+        generator = load_generator(weights, architecture, truncation=metadata["truncation"])
+        loss = build_walk_loss(config, sources, "cpu", "float32")
+        passes = metadata["steps"] + 1
+        nearer = 0
+        for place, arrival in enumerate(rows["final_loss"]):
+            nearer += arrival < best_random(generator, loss, config, names, passes, FIRST + place * passes)
+        won += nearer
+        lpips = ""
+        if "final_lpips" in rows:
+            lpips = f"; LPIPS {rows['start_lpips'].mean():.3f} -> {rows['final_lpips'].mean():.3f}"
+        print(f"{setting}: {nearer} of {len(rows)} arrivals nearer than the best of {passes} random starts{lpips}")
+    print(f"{won} of {len(journeys)} ({won / len(journeys):.0%})")
+
+
+if __name__ == "__main__":
+    main()
