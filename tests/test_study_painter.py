@@ -1,0 +1,37 @@
+"""The painter: a pure function of class, latents and seed, whose latents decide what is seen."""
+
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT))
+from study import painter
+
+
+def latents(n: int, seed: int = 0) -> torch.Tensor:
+    return painter.normal(torch.Generator().manual_seed(seed), n, painter.LATENTS)
+
+
+def test_sixteen_kinds_of_picture_half_places_half_things():
+    assert len(painter.CLASSES) == len(set(painter.CLASSES)) == len(painter.PAINTERS) == 16
+
+
+@pytest.mark.parametrize("label", range(16), ids=painter.CLASSES)
+def test_a_picture_is_a_pure_function(label):
+    before = torch.get_rng_state()
+    first, again = (painter.paint(label, latents(3), seed=5, size=32) for _ in range(2))
+    assert first.shape == (3, 3, 32, 32)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first.float().std(dim=(1, 2, 3)).min() > 5, "a picture is flat"
+
+
+def test_the_latents_decide_the_picture_and_the_seed_only_its_grain():
+    z = latents(8)
+    for label in range(len(painter.CLASSES)):
+        one, other = (painter.paint(label, z, seed, size=32).float() for seed in (1, 2))
+        grain = (one - other).abs().mean()
+        assert 0 < grain < 0.6 * (one - one.roll(1, 0)).abs().mean(), painter.CLASSES[label]
