@@ -1,0 +1,98 @@
+"""From a training checkpoint to the files that the pipeline loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from study.networks import BatchNorm, TrainableGenerator, iterate
+from study.painter import CLASSES, normal
+from workflow.scripts.approach.critic import Discriminator
+
+BATCH = 64
+
+
+def round_convolutions(network: nn.Module) -> None:
+    """Round convolution weights to float16, in place, so that statistics are taken of what will be stored."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.half().float()
+    iterate(network, 100)
+
+
+@torch.no_grad()
+def standing_statistics(
+    generator: TrainableGenerator, truncation: float, samples: int, seed: int = 0
+) -> list[tuple[Tensor, Tensor]]:
+    """Mean and variance of what enters each batch norm, over samples of all classes at a truncation.
+
+    Each batch is normalised by its own statistics, as in training; the moments are averaged over batches (the standing
+    statistics of Brock et al. 2019). samples is a multiple of BATCH.
+    """
+    layers = [module for module in generator.modules() if isinstance(module, BatchNorm)]
+    moments = {layer: [0.0, 0.0] for layer in layers}
+
+    def watch(layer: nn.Module, inputs: tuple) -> None:
+        x = inputs[0].double() if samples <= BATCH else inputs[0]
+        moments[layer][0] += x.mean((0, 2, 3)).double()
+        moments[layer][1] += x.square().mean((0, 2, 3)).double()
+
+    hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
+    count = samples // BATCH
+    for batch in range(count):
+        z = normal(torch.Generator().manual_seed(seed + batch), BATCH, generator.config["z_dim"], truncation)
+        labels = torch.arange(BATCH) % generator.config["num_classes"]
+        generator(z, F.one_hot(labels, generator.config["num_classes"]).float())
+    for hook in hooks:
+        hook.remove()
+    means = [(moments[layer][0] / count, moments[layer][1] / count) for layer in layers]
+    return [(mean.float(), (square - mean**2).clamp(min=0).float()) for mean, square in means]
+
+
+def fill_statistics(generator: TrainableGenerator, samples: int) -> None:
+    """Compute the rows of truncation statistics: row k is truncation k / (rows - 1)."""
+    layers = [module for module in generator.modules() if isinstance(module, BatchNorm)]
+    rows = generator.config["n_stats"]
+    for row in range(rows):
+        for layer, (mean, variance) in zip(
+            layers, standing_statistics(generator, row / (rows - 1), samples), strict=True
+        ):
+            layer.running_means[row], layer.running_vars[row] = mean, variance
+
+
+def compact(network: nn.Module) -> dict[str, Tensor]:
+    """The state dict with convolution weights in float16 and all else in float32."""
+    state = network.state_dict()
+    return {
+        name: (tensor.half() if tensor.dim() == 4 else tensor).contiguous().clone() for name, tensor in state.items()
+    }
+
+
+def write(path: Path, text: str) -> None:
+    """Write under a temporary name, then rename."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def export(
+    generator: TrainableGenerator, critic: Discriminator, critic_config: dict, folder: Path, samples: int
+) -> None:
+    """Write config.json, classes.json, generator.safetensors, critic.json and critic.safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for network in (generator, critic):
+        network.eval().to(memory_format=torch.contiguous_format)
+        round_convolutions(network)
+    fill_statistics(generator, samples)
+    for name, network in (("generator", generator), ("critic", critic)):
+        partial = folder / f"{name}.partial"
+        save_file(compact(network), partial)
+        partial.replace(folder / f"{name}.safetensors")
+    write(folder / "config.json", json.dumps(generator.config, indent=2) + "\n")
+    write(folder / "classes.json", json.dumps(CLASSES, indent=2) + "\n")
+    write(folder / "critic.json", json.dumps(critic_config, indent=2) + "\n")

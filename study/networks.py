@@ -1,0 +1,158 @@
+"""The study's generator in training: the state dict and arithmetic of pytorch_pretrained_biggan.BigGAN, made to learn.
+
+It differs from the package in two ways only. Batch norm takes the statistics of the batch (the package can but read
+stored ones), and the power iteration of the spectral norm is a step of its own, so that the forward pass compiles.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from workflow.scripts.approach.critic import Conv, Linear, SpectralWeight
+
+
+class BatchNorm(nn.Module):
+    """Batch norm with the statistics of the batch; gain and bias from the condition, or learned."""
+
+    def __init__(self, features: int, condition: int | None, n_stats: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("running_means", torch.zeros(n_stats, features))
+        self.register_buffer("running_vars", torch.ones(n_stats, features))
+        self.conditional = condition is not None
+        if condition is None:
+            self.weight = nn.Parameter(torch.ones(features))
+            self.bias = nn.Parameter(torch.zeros(features))
+        else:
+            self.scale = Linear(condition, features, bias=False, eps=eps)
+            self.offset = Linear(condition, features, bias=False, eps=eps)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[N, features, H, W], normalised over the batch."""
+        if not self.conditional:
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        x = F.batch_norm(x, None, None, training=True, eps=self.eps)
+        return x * (1 + self.scale(condition))[:, :, None, None] + self.offset(condition)[:, :, None, None]
+
+
+class GenBlock(nn.Module):
+    """BigGAN-deep's bottleneck block."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, up_sample: bool, n_stats: int, eps: float):
+        super().__init__()
+        middle = inputs // 4
+        self.up_sample, self.outputs = up_sample, outputs
+        self.bn_0 = BatchNorm(inputs, condition, n_stats, eps)
+        self.conv_0 = Conv(inputs, middle, 1, eps=eps)
+        self.bn_1 = BatchNorm(middle, condition, n_stats, eps)
+        self.conv_1 = Conv(middle, middle, 3, eps=eps)
+        self.bn_2 = BatchNorm(middle, condition, n_stats, eps)
+        self.conv_2 = Conv(middle, middle, 3, eps=eps)
+        self.bn_3 = BatchNorm(middle, condition, n_stats, eps)
+        self.conv_3 = Conv(middle, outputs, 1, eps=eps)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """[N, inputs, H, W] to [N, outputs, H or 2H, W or 2W]."""
+        h = self.conv_0(F.relu(self.bn_0(x, condition)))
+        h = F.relu(self.bn_1(h, condition))
+        if self.up_sample:
+            h = F.interpolate(h, scale_factor=2, mode="nearest")
+        h = self.conv_1(h)
+        h = self.conv_2(F.relu(self.bn_2(h, condition)))
+        h = self.conv_3(F.relu(self.bn_3(h, condition)))
+        x = x[:, : self.outputs]
+        if self.up_sample:
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return h + x
+
+
+class SelfAttn(nn.Module):
+    """Self attention over the map, as in the package."""
+
+    def __init__(self, channels: int, eps: float):
+        super().__init__()
+        self.snconv1x1_theta = Conv(channels, channels // 8, 1, bias=False, eps=eps)
+        self.snconv1x1_phi = Conv(channels, channels // 8, 1, bias=False, eps=eps)
+        self.snconv1x1_g = Conv(channels, channels // 2, 1, bias=False, eps=eps)
+        self.snconv1x1_o_conv = Conv(channels // 2, channels, 1, bias=False, eps=eps)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map plus gamma times what it attends to."""
+        theta = self.snconv1x1_theta(x).flatten(2)
+        phi = F.max_pool2d(self.snconv1x1_phi(x), 2).flatten(2)
+        g = F.max_pool2d(self.snconv1x1_g(x), 2).flatten(2)
+        attention = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)
+        seen = (g @ attention.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.gamma * self.snconv1x1_o_conv(seen)
+
+
+class Head(nn.Module):
+    """Shows a small picture of the map after a layer, while only the layers up to it learn."""
+
+    def __init__(self, config: dict, after: int):
+        super().__init__()
+        attention = config["attention_layer_position"] < after
+        channels = config["channel_width"] * config["layers"][after - attention][2]
+        self.after = after
+        self.bn = BatchNorm(channels, None, 1, config["eps"])
+        self.conv = nn.Conv2d(channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, 3, s, s] in [-1, 1]."""
+        return torch.tanh(self.conv(F.relu(self.bn(x))))
+
+
+class Body(nn.Module):
+    """What the package calls `generator`."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        width, eps, n_stats = config["channel_width"], config["eps"], config["n_stats"]
+        condition = 2 * config["z_dim"]
+        self.width = width
+        self.gen_z = Linear(condition, 4 * 4 * 16 * width, eps=eps)
+        layers: list[nn.Module] = []
+        for index, (up_sample, inputs, outputs) in enumerate(config["layers"]):
+            if index == config["attention_layer_position"]:
+                layers.append(SelfAttn(width * inputs, eps))
+            layers.append(GenBlock(width * inputs, width * outputs, condition, up_sample, n_stats, eps))
+        self.layers = nn.ModuleList(layers)
+        self.bn = BatchNorm(width, None, n_stats, eps)
+        self.conv_to_rgb = Conv(width, width, 3, eps=eps)
+
+    def forward(self, condition: Tensor, head: Head | None = None) -> Tensor:
+        """Images [N, 3, S, S] in [-1, 1], or what a head shows of a map on the way."""
+        x = self.gen_z(condition).view(-1, 4, 4, 16 * self.width).permute(0, 3, 1, 2)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, condition) if isinstance(layer, GenBlock) else layer(x)
+            if head is not None and index == head.after:
+                return head(x)
+        x = F.relu(self.bn(x))
+        # The package computes `width` channels and shows three; only those are computed (and learn) here.
+        rgb = F.conv2d(x, self.conv_to_rgb.weight()[:3], self.conv_to_rgb.bias[:3], padding=1)
+        return torch.tanh(rgb)
+
+
+class TrainableGenerator(nn.Module):
+    """A BigGAN that learns: forward(z [N, 128], classes [N, C]) to images."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.config = config
+        self.embeddings = nn.Linear(config["num_classes"], config["z_dim"], bias=False)
+        self.generator = Body(config)
+        nn.init.normal_(self.embeddings.weight)
+
+    def forward(self, z: Tensor, classes: Tensor, head: Head | None = None) -> Tensor:
+        """Images [N, 3, S, S] in [-1, 1] with the statistics of this batch; or what a head shows."""
+        return self.generator(torch.cat([z, self.embeddings(classes)], 1), head)
+
+
+def iterate(module: nn.Module, steps: int = 1) -> None:
+    """One power iteration of every spectral norm in a network."""
+    for part in module.modules():
+        if isinstance(part, SpectralWeight):
+            part.iterate(steps)

@@ -1,0 +1,39 @@
+"""Bake a checkpoint (or, without one, an untrained network) into the files of resources/study."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from study.exporting import export
+from study.training import Trainer
+
+STUDY = Path(__file__).resolve().parents[1]
+
+logger = logging.getLogger("export")
+
+
+def main() -> None:
+    """Compose the configuration, restore the checkpoint, export its running average."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=256, help="samples behind each row of statistics")
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides")
+    arguments = parser.parse_intermixed_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    trainer = Trainer(config["generator"], config["critic"], config["train"])
+    if arguments.checkpoint:
+        trainer.restore(torch.load(arguments.checkpoint, weights_only=True))
+    export(trainer.averaged(), trainer.critic, config["critic"], arguments.folder, arguments.samples)
+    size = sum(path.stat().st_size for path in arguments.folder.glob("*.safetensors")) / 1e6
+    logger.info("exported step %d to %s: %.2f MB", trainer.step, arguments.folder, size)
+
+
+if __name__ == "__main__":
+    main()

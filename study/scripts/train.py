@@ -1,0 +1,30 @@
+"""Train the generator: resumes from its checkpoint, stops at the end that the configuration names."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from study.training import Pictures, Trainer, train
+
+STUDY = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Compose the configuration and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, nargs="+", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides")
+    arguments = parser.parse_intermixed_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    trainer = Trainer(config["generator"], config["critic"], config["train"])
+    train(trainer, Pictures(sorted(arguments.pictures)), arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,313 @@
+"""Training of the study's generator, resumable at any step.
+
+Hinge loss, a projection discriminator, spectral norm on both sides and two learning rates, as in BigGAN (Brock et al.
+2019). The painter decides a picture by 128 normal numbers, and the generator is given the same numbers as z: so three
+of four samples in a batch have a picture that they ought to be, and are drawn towards it as in pix2pixHD (Wang et al.
+2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. Before the critic comes in there
+are lessons by L1 alone, the first of them at low resolution, for the first layers only. CPU hours are few: layout is
+learned in a fraction of the images that a critic alone would need, and what is left to the critic is the grain.
+
+What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
+holds networks and optimisers and nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from study.networks import Head, TrainableGenerator, iterate
+from study.painter import normal
+from workflow.scripts.approach.critic import Discriminator
+
+logger = logging.getLogger("train")
+COLUMNS = [
+    "step",
+    "images",
+    "seconds",
+    "loss_critic",
+    "loss_generator",
+    "score_drawn",
+    "score_generated",
+    "pyramid",
+    "features",
+]
+
+
+PAIRED = 3  # of each four samples
+OPTIMIZERS = ("generator_optimizer", "critic_optimizer", "head_optimizer")
+
+
+class Pictures:
+    """The pictures of all shards, uint8 [classes, n, 3, S, S], and the latents that decide them, [classes, n, 128]."""
+
+    def __init__(self, shards: list[Path]):
+        files = [np.load(path) for path in shards]
+        self.images = np.concatenate([file["pictures"] for file in files], axis=1)
+        self.latents = np.concatenate([file["latents"] for file in files], axis=1)
+
+
+def draw_batch(
+    pictures: Pictures, seed: int, step: int, count: int, alone: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures [N, 3, S, S] in [-1, 1], classes [N, C] one-hot and z [N, 128] of a step; one z of four is alone."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    classes, n = pictures.images.shape[:2]
+    labels = torch.randint(classes, (count,), generator=generator)
+    index = torch.randint(n, (count,), generator=generator)
+    images = torch.from_numpy(pictures.images[labels.numpy(), index.numpy()]).float() / 127.5 - 1
+    own = torch.from_numpy(pictures.latents[labels.numpy(), index.numpy()])
+    fresh = normal(generator, count, own.shape[1])
+    paired = (torch.arange(count) % 4 < PAIRED).unsqueeze(1) | (not alone)
+    return images, F.one_hot(labels, classes).float(), torch.where(paired, own, fresh)
+
+
+def pair_off(x: Tensor) -> Tensor:
+    """The paired members of a batch whose length is a multiple of four."""
+    return x.unflatten(0, (-1, 4))[:, :PAIRED].flatten(0, 1)
+
+
+def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference, averaged over four scales; the finest, where the grain is, counts half."""
+    total = 0.5 * (a - b).abs().mean()
+    for _ in range(3):
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        total = total + (a - b).abs().mean()
+    return total / 3.5
+
+
+def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Mean absolute difference of feature maps, in units of the mean absolute value of b's."""
+    return sum(
+        ((x - y).abs().mean() / (y.abs().mean() + 1e-3) for x, y in zip(a, b, strict=True)), a[0].new_zeros(())
+    ) / len(a)
+
+
+class Trainer:
+    """Both networks, their optimisers and the running average of the generator's weights."""
+
+    def __init__(self, generator: dict, critic: dict, train: dict):
+        torch.manual_seed(train["seed"])
+        torch.set_num_threads(train["threads"])
+        self.settings = train
+        self.device = torch.device(train["device"])
+        form = {"device": self.device, "memory_format": torch.channels_last}
+        self.generator = TrainableGenerator(generator).to(**form)
+        self.critic = Discriminator(**critic).to(**form)
+        iterate(self.generator, 20)
+        iterate(self.critic, 20)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        betas = tuple(train["betas"])
+        fused = {"betas": betas, "eps": 1e-8, "fused": True}
+        self.generator_parameters = list(self.generator.parameters())
+        self.critic_parameters = list(self.critic.parameters())
+        self.generator_optimizer = torch.optim.Adam(self.generator_parameters, train["lr_generator"], **fused)
+        self.critic_optimizer = torch.optim.Adam(self.critic_parameters, train["lr_critic"], **fused)
+        self.head = Head(generator, train["coarse_layers"] - 1).to(**form)
+        self.head_parameters = list(self.head.parameters())
+        self.head_optimizer = torch.optim.Adam(self.head_parameters, train["lr_lessons"], fused=True)
+        self.generate, self.features = self.generator.forward, self.critic.features
+        if train["compile"]:
+            self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
+        self.step = 0
+        self.seconds = 0.0
+        self.pool = ThreadPoolExecutor(
+            train["workers"], initializer=torch.set_num_threads, initargs=(train["threads"],)
+        )
+
+    def cast(self) -> torch.autocast:
+        """bf16 where it is configured."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings["bfloat16"])
+
+    def critic_gradients(self, images: Tensor, classes: Tensor, z: Tensor) -> tuple:
+        """The critic's gradients on one worker's part of the batch; the fakes go on to the generator's turn."""
+        with self.cast():
+            fakes = self.generate(z, classes)
+            both = torch.cat([images.to(fakes.dtype), fakes.detach()]).contiguous(memory_format=torch.channels_last)
+            maps = self.features(both)
+            drawn, generated = self.critic.judge(maps[-1], torch.cat([classes, classes])).chunk(2)
+            loss = F.relu(1 - drawn).mean() + F.relu(1 + generated).mean()
+        gradients = torch.autograd.grad(loss, self.critic_parameters)
+        ideal = [pair_off(part.detach()[: len(images)].float()) for part in maps]
+        return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
+
+    def generator_gradients(self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor) -> tuple:
+        """The generator's gradients on fakes that the critic has just learned from; `ideal`: the pictures' features."""
+        with self.cast():
+            maps = self.features(fakes)
+            deceit = -self.critic.judge(maps[-1], classes).mean()
+        pyramid = pyramid_distance(pair_off(fakes.float()), pair_off(images))
+        features = feature_distance([pair_off(part).float() for part in maps], ideal)
+        loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_features"] * features
+        gradients = torch.autograd.grad(loss, self.generator_parameters)
+        return gradients, [deceit.item(), pyramid.item(), features.item()]
+
+    def lesson(self, images: Tensor, classes: Tensor, z: Tensor, coarse: bool) -> tuple:
+        """Gradients of generator and head towards the paired pictures alone, before the critic comes in."""
+        with self.cast():
+            fakes = self.generator(z, classes, self.head if coarse else None)
+        goal = F.adaptive_avg_pool2d(images, fakes.shape[2])
+        distance = (fakes.float() - goal).abs().mean() if coarse else pyramid_distance(fakes.float(), goal)
+        parameters = self.generator_parameters + self.head_parameters
+        gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
+        count = len(self.generator_parameters)
+        return gradients[:count], gradients[count:], distance.item()
+
+    def descend(self, parameters: list[nn.Parameter], parts: list[tuple], optimizer: torch.optim.Optimizer) -> None:
+        """One step along the mean of the workers' gradients, always summed in the same order."""
+        for parameter, *gradients in zip(parameters, *parts, strict=True):
+            parameter.grad = None if gradients[0] is None else sum(gradients[1:], gradients[0]) / len(gradients)
+        optimizer.step()
+
+    def advance(self, pictures: Pictures) -> list[float]:
+        """One step of both networks. Returns the figures that COLUMNS names, from loss_critic on."""
+        settings = self.settings
+        early = self.step * settings["batch"] < settings["lessons"]
+        for group in self.generator_optimizer.param_groups:
+            group["lr"] = settings["lr_lessons"] if early else settings["lr_generator"]
+        batch = draw_batch(pictures, settings["seed"], self.step, settings["batch"], alone=not early)
+        parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
+        if early:
+            coarse = self.step * settings["batch"] < settings["coarse_lessons"]
+            answers = list(self.pool.map(lambda part: self.lesson(*part, coarse), parts))
+            self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
+            self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
+            iterate(self.generator)
+            self.step += 1
+            self.follow()
+            return [0.0, 0.0, 0.0, 0.0, float(np.mean([answer[2] for answer in answers])), 0.0]
+        turns = list(self.pool.map(lambda part: self.critic_gradients(*part), parts))
+        self.descend(self.critic_parameters, [turn[0] for turn in turns], self.critic_optimizer)
+        iterate(self.critic)
+        tasks = [(turn[1], turn[2], part[0], part[1]) for turn, part in zip(turns, parts, strict=True)]
+        answers = list(self.pool.map(lambda task: self.generator_gradients(*task), tasks))
+        self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
+        iterate(self.generator)
+        self.step += 1
+        self.follow()
+        loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
+        deceit, pyramid, features = np.mean([answer[1] for answer in answers], axis=0)
+        return [loss, deceit, drawn, generated, pyramid, features]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the running average towards the generator."""
+        keep = min(self.settings["ema"], (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.parameters()), self.generator_parameters, 1 - keep)
+
+    def averaged(self) -> TrainableGenerator:
+        """A copy of the averaged generator with its spectral norms brought up to date."""
+        generator = copy.deepcopy(self.average)
+        iterate(generator, 15)
+        return generator
+
+    def state(self) -> dict:
+        """All that a resumed run needs."""
+        networks = {name: getattr(self, name).state_dict() for name in ("generator", "critic", "average", "head")}
+        optimizers = {name: getattr(self, name).state_dict() for name in OPTIMIZERS}
+        return {**networks, **optimizers, "step": self.step, "seconds": self.seconds}
+
+    def restore(self, state: dict) -> None:
+        """Go on where a checkpoint was written. Learning rates come from the configuration, not from the file."""
+        for name in ("generator", "critic", "average", "head", *OPTIMIZERS):
+            getattr(self, name).load_state_dict(state[name])
+        for name, optimizer in (("generator", self.generator_optimizer), ("critic", self.critic_optimizer)):
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = self.settings[f"lr_{name}"], tuple(self.settings["betas"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def save(state: dict, path: Path) -> None:
+    """Write under a temporary name, then rename: a kill leaves the old file or the new one."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@torch.no_grad()
+def sample_sheet(generator: TrainableGenerator, per_class: int, path: Path) -> None:
+    """Samples of every class, a row each, from the same few z."""
+    config = generator.config
+    rows = []
+    for label in range(config["num_classes"]):
+        z = normal(torch.Generator().manual_seed(label), per_class * 2, config["z_dim"])
+        classes = F.one_hot(torch.full((len(z),), label), config["num_classes"]).float()
+        device = next(generator.parameters()).device
+        rows.append((z.to(device), classes.to(device)))
+    z, classes = (torch.stack(part, 1).flatten(0, 1) for part in zip(*rows, strict=True))  # all classes in each batch
+    images = torch.cat([generator(*part) for part in zip(z.chunk(4), classes.chunk(4), strict=True)])
+    images = images.view(per_class * 2, config["num_classes"], *images.shape[1:])[:per_class].float()
+    sheet = images.permute(1, 3, 0, 4, 2).flatten(2, 3).flatten(0, 1)
+    Image.fromarray(((sheet + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()).save(path)
+
+
+def trim_curves(path: Path, step: int) -> None:
+    """Drop what a killed run wrote after its last checkpoint."""
+    if not path.exists():
+        path.write_text(",".join(COLUMNS) + "\n")
+        return
+    header, *rows = path.read_text().splitlines()
+    kept = [row for row in rows if row.split(",")[0].isdigit() and int(row.split(",")[0]) <= step]
+    path.write_text("\n".join([header, *kept]) + "\n")
+
+
+def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
+    """Train to the end that the configuration names; checkpoint, curves and sample sheets go into the folder."""
+    settings = trainer.settings
+    checkpoint, curves = folder / "checkpoint.pt", folder / "curves.csv"
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists():
+        trainer.restore(torch.load(checkpoint, weights_only=True, map_location=trainer.device))
+        logger.info("resumed at step %d", trainer.step)
+    trim_curves(curves, trainer.step)
+    begun, before = time.monotonic(), trainer.seconds
+    saved = shown = begun
+    every = 20
+    while trainer.step * settings["batch"] < settings["images"] and trainer.seconds < settings["minutes"] * 60:
+        figures = trainer.advance(pictures)
+        now = time.monotonic()
+        trainer.seconds = before + now - begun
+        if trainer.step % every == 0:
+            row = [trainer.step, trainer.step * settings["batch"], round(trainer.seconds, 1)]
+            with curves.open("a", newline="") as file:
+                csv.writer(file).writerow(row + [round(figure, 5) for figure in figures])
+            if trainer.step % (5 * every) == 0:
+                logger.info(
+                    "step %d images %d %.0f s: critic %.3f deceit %.3f drawn %.2f fake %.2f pyramid %.3f maps %.3f",
+                    *row,
+                    *figures,
+                )
+        if now - saved > settings["checkpoint_seconds"]:
+            save(trainer.state(), checkpoint)
+            saved = now
+        if now - shown > settings["sample_seconds"]:
+            sample_sheet(trainer.averaged(), 12, folder / "samples" / f"{trainer.step:07d}.png")
+            shown = now
+    save(trainer.state(), checkpoint)
+    sample_sheet(trainer.averaged(), 12, folder / "samples" / f"{trainer.step:07d}.png")
+    save(trainer.state(), folder / "final.pt")
+    record = {
+        "steps": trainer.step,
+        "images": trainer.step * settings["batch"],
+        "hours": trainer.seconds / 3600,
+        "pictures": int(np.prod(pictures.images.shape[:2])),
+        "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "generator_parameters": sum(parameter.numel() for parameter in trainer.generator_parameters),
+        "critic_parameters": sum(parameter.numel() for parameter in trainer.critic_parameters),
+    }
+    (folder / "record.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,191 @@
+"""Training goes on after a kill as if nothing had been; what it exports is a BigGAN."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import ROOT, SNAKEMAKE
+from pytorch_pretrained_biggan import BigGAN, BigGANConfig
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(ROOT))
+from study import exporting, networks, painter, training
+from workflow.scripts.approach.critic import Discriminator, load_critic
+from workflow.scripts.approach.errors import UserError
+from workflow.scripts.approach.generator import load_generator, read_config, read_weights
+
+TINY = {
+    "output_dim": 16,
+    "z_dim": 128,
+    "class_embed_dim": 128,
+    "channel_width": 4,
+    "num_classes": 16,
+    "layers": [[True, 16, 8], [False, 8, 4], [True, 4, 2], [False, 2, 1]],
+    "attention_layer_position": 1,
+    "eps": 1e-4,
+    "n_stats": 51,
+}
+OVERRIDES = [
+    "generator.output_dim=16",
+    "generator.channel_width=4",
+    "generator.layers=[[true,16,8],[false,8,4],[true,4,2],[false,2,1]]",
+    "generator.attention_layer_position=1",
+    "critic.channels=[4,8]",
+    "train.images=400",
+    "train.coarse_lessons=96",
+    "train.coarse_layers=1",
+    "train.lessons=192",
+    "train.batch=16",
+    "train.bfloat16=false",
+    "train.compile=false",
+    "train.checkpoint_seconds=0",
+]
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "train-000.npz"
+    z = painter.normal(torch.Generator().manual_seed(0), 32, 128).view(16, 2, 128)
+    pictures = np.stack([painter.paint(label, z[label], 0, size=16).numpy() for label in range(16)])
+    np.savez(path, pictures=pictures, latents=z.numpy())
+    return path
+
+
+def training_run(shard, folder):
+    command = [
+        sys.executable,
+        "-m",
+        "study.scripts.train",
+        "--pictures",
+        str(shard),
+        "--folder",
+        str(folder),
+        *OVERRIDES,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=ROOT)
+
+
+def finished(process):
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said.decode()[-3000:]
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finished(training_run(shard, whole))
+    process = training_run(shard, killed)
+    while process.poll() is None and not (killed / "checkpoint.pt").exists():
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    assert not (killed / "final.pt").exists(), "it ended before it was killed"
+    finished(training_run(shard, killed))
+    ends = [torch.load(folder / "final.pt", weights_only=True) for folder in (whole, killed)]
+    assert ends[0]["step"] == ends[1]["step"] == 25
+    for network in ("generator", "critic", "average"):
+        for name, tensor in ends[0][network].items():
+            assert torch.equal(tensor, ends[1][network][name]), (network, name)
+    steps = [
+        [row.split(",")[0] for row in (folder / "curves.csv").read_text().splitlines()] for folder in (whole, killed)
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_every_step_has_three_pairs_of_four(shard):
+    pictures = training.Pictures([shard])
+    images, classes, z = training.draw_batch(pictures, seed=1, step=7, count=8)
+    again = training.draw_batch(pictures, seed=1, step=7, count=8)
+    assert all(torch.equal(a, b) for a, b in zip((images, classes, z), again, strict=True))
+    known = torch.from_numpy(pictures.latents).flatten(0, 1)
+    paired = (z.unsqueeze(1) == known).all(2).any(1)
+    assert paired.tolist() == [True, True, True, False] * 2
+
+
+def test_the_trained_network_is_the_packages(tmp_path):
+    """With the statistics of a batch stored, the package and our loader draw what the training network draws."""
+    torch.manual_seed(0)
+    generator = networks.TrainableGenerator(TINY).eval()
+    for parameter in generator.parameters():
+        if parameter.dim() == 1:
+            torch.nn.init.normal_(parameter, 1.0, 0.3)
+    critic = Discriminator([4, 8], 16)
+    exporting.export(generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=exporting.BATCH)
+
+    config = read_config(tmp_path / "config.json")
+    package = BigGAN(BigGANConfig.from_json_file(str(tmp_path / "config.json"))).eval()
+    state = {name: tensor.float() for name, tensor in load_file(tmp_path / "generator.safetensors").items()}
+    package.load_state_dict(state)
+    z = painter.normal(torch.Generator().manual_seed(0), exporting.BATCH, 128)
+    classes = F.one_hot(torch.arange(exporting.BATCH) % 16, 16).float()
+    ours = load_generator(read_weights(tmp_path / "generator.safetensors", config), config, truncation=1.0)
+    with torch.no_grad():
+        trained, theirs = generator(z, classes), package(z, classes, 1.0)
+        folded = ours(ours.conditioning(z, classes))
+    assert (trained - theirs).abs().max() < 2e-3
+    assert (trained - folded).abs().max() < 2e-3
+
+
+def test_the_critic_comes_back_as_it_was_saved(tmp_path):
+    torch.manual_seed(0)
+    generator, critic = networks.TrainableGenerator(TINY), Discriminator([4, 8], 16)
+    exporting.export(generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=exporting.BATCH)
+    loaded = load_critic(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    for mine, theirs in zip(critic.features(images), loaded.features(images), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    (tmp_path / "critic.json").write_text(json.dumps({"channels": [4, 9], "num_classes": 16}))
+    with pytest.raises(UserError, match=r"does not fit"):
+        load_critic(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+
+
+def test_the_embedded_statistics_are_those_of_the_embedded_weights():
+    """Rows of truncation statistics, stored and computed anew from other samples."""
+    folder = ROOT / "resources" / "study"
+    state = {name: tensor.float() for name, tensor in load_file(folder / "generator.safetensors").items()}
+    generator = networks.TrainableGenerator(json.loads((folder / "config.json").read_text())).eval()
+    generator.load_state_dict(state)
+    names = [name for name, module in generator.named_modules() if isinstance(module, networks.BatchNorm)]
+    for row in (10, 30, 50):
+        fresh = exporting.standing_statistics(generator, row / 50, samples=2 * exporting.BATCH, seed=1000)
+        for name, (mean, variance) in zip(names, fresh, strict=True):
+            stored_mean, stored_variance = state[f"{name}.running_means"][row], state[f"{name}.running_vars"][row]
+            deviation = (stored_variance.mean() + 1e-4).sqrt()
+            assert (mean - stored_mean).abs().mean() < 0.1 * deviation, (row, name)
+            assert (variance - stored_variance).abs().mean() < 0.25 * (stored_variance.mean() + 1e-4), (row, name)
+    tables = [state[f"{name}.running_vars"] for name in names]
+    assert all((table[10] - table[50]).abs().sum() > 0 for table in tables[1:]), "the rows are copies of one"
+
+
+def test_the_embedded_files_are_small_and_named():
+    folder = ROOT / "resources" / "study"
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 12e6
+    assert json.loads((folder / "classes.json").read_text()) == painter.CLASSES
+    for tensor in load_file(folder / "generator.safetensors").values():
+        assert tensor.dtype == (torch.float16 if tensor.dim() == 4 else torch.float32)
+
+
+def test_the_studys_own_pipeline_is_planned(tmp_path):
+    for name in ("squeezenet", "painting"):
+        (tmp_path / name).touch()
+    keys = [f"{key}={tmp_path / key}" for key in ("squeezenet", "painting", "work", "docs", "resources")]
+    command = [str(SNAKEMAKE), "-s", str(ROOT / "study" / "Snakefile"), "-n", "--cores", "2", "--config", *keys]
+    result = subprocess.run(
+        [*command, "hydra=pictures.shards=3 pictures.held_out=2"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    jobs = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines() if len(line.split()) == 2}
+    assert jobs["paint"] == "5"
+    assert {"train", "export", "export_untrained", "measure", "recover", "draw_sheets", "model_card"} <= jobs.keys()
