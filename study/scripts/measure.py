@@ -1,0 +1,85 @@
+"""Measure the exported generator against drawn pictures; the figures go into a JSON file."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import torch
+
+from study.measuring import (
+    SqueezeFeatures,
+    accuracy,
+    blur,
+    classifier,
+    colour_classifier,
+    drawn,
+    even_labels,
+    fit,
+    frechet_distance,
+    load,
+    pair_distances,
+    sample,
+)
+from workflow.scripts.approach.perceptual import Perceptual
+
+logger = logging.getLogger("measure")
+
+
+def main() -> None:
+    """Frechet distances, classifiers, diversity."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generator", type=Path, required=True, help="folder of the exported generator")
+    parser.add_argument("--untrained", type=Path, required=True, help="folder of an exported untrained generator")
+    parser.add_argument("--train", type=Path, nargs="+", required=True, help="shards that it was trained on")
+    parser.add_argument("--held-out", type=Path, nargs="+", required=True, help="shards that it never saw")
+    parser.add_argument("--squeezenet", type=Path, required=True)
+    parser.add_argument("--samples", type=int, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    torch.manual_seed(0)
+    count = arguments.samples
+
+    pictures, labels = drawn(arguments.train, count)
+    others, other_labels = drawn(arguments.held_out, count)
+    generator = load(arguments.generator)
+    classes = generator.config.num_classes
+    sample_labels = even_labels(count, classes)
+    samples = sample(generator, sample_labels, seed=1)
+    squeeze = SqueezeFeatures(arguments.squeezenet)
+    ideal = squeeze(others)
+    frechet = {
+        "samples": squeeze(samples),
+        "drawn": squeeze(pictures),
+        "untrained": squeeze(sample(load(arguments.untrained), sample_labels, seed=1)),
+        **{f"blurred {sigma} px": squeeze(blur(pictures, sigma)) for sigma in (0.5, 1.0, 2.0)},
+    }
+    frechet = {name: frechet_distance(features, ideal) for name, features in frechet.items()}
+    logger.info("Frechet %s", frechet)
+
+    knowing = fit(classifier(classes), pictures, labels, epochs=12)
+    colours = fit(colour_classifier(classes), pictures, labels, epochs=40)
+    recognised = {
+        "held-out pictures": accuracy(knowing, others, other_labels),
+        "samples": accuracy(knowing, samples, sample_labels),
+        "held-out pictures by mean colour": accuracy(colours, others, other_labels),
+        "samples by mean colour": accuracy(colours, samples, sample_labels),
+    }
+    by_class = [
+        accuracy(knowing, samples[sample_labels == k], sample_labels[sample_labels == k]) for k in range(classes)
+    ]
+    logger.info("recognised %s", recognised)
+
+    perceptual = Perceptual("squeeze", arguments.squeezenet)
+    pairs = 50
+    diversity = {
+        "samples": pair_distances(samples, sample_labels, perceptual, pairs).mean(1).tolist(),
+        "pictures": pair_distances(others, other_labels, perceptual, pairs).mean(1).tolist(),
+    }
+    figures = {"frechet": frechet, "recognised": recognised, "recognised_by_class": by_class, "diversity": diversity}
+    arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

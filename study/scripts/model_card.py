@@ -1,0 +1,89 @@
+"""Write the model card from the figures that the other rules measured, and draw the training's curves."""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import matplotlib
+from hydra import compose, initialize_config_dir
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from omegaconf import OmegaConf
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+STUDY = Path(__file__).resolve().parents[1]
+
+
+def draw_curves(table: Path, output: Path) -> None:
+    """Distance to the paired pictures, and what the critic says, over the images drawn."""
+    with table.open() as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+    def smooth(name: str, window: int = 25) -> list[float]:
+        values = [row[name] for row in rows]
+        spans = (values[max(0, i - window) : i + 1] for i in range(len(values)))
+        return [sum(span) / len(span) for span in spans]
+
+    images = [row["images"] / 1000 for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
+    for axes, names in ((left, ("pyramid", "features")), (right, ("score_drawn", "score_generated", "loss_critic"))):
+        for name in names:
+            axes.plot(images, smooth(name), label=name.replace("_", " "))
+        axes.set_xlabel("thousand images")
+        axes.legend(frameon=False)
+    left.set_title("distance to the paired picture")
+    right.set_title("critic")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=90)
+
+
+def main() -> None:
+    """Fill the template."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", type=Path, required=True)
+    parser.add_argument("--figures", type=Path, required=True)
+    parser.add_argument("--recovery", type=Path, required=True)
+    parser.add_argument("--resources", type=Path, required=True)
+    parser.add_argument("--card", type=Path, required=True)
+    parser.add_argument("--curves", type=Path, required=True)
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides")
+    arguments = parser.parse_intermixed_args()
+    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    draw_curves(arguments.record.with_name("curves.csv"), arguments.curves)
+
+    figures = json.loads(arguments.figures.read_text())
+    mean = {name: sum(values) / len(values) for name, values in figures["diversity"].items()}
+    frechet = figures["frechet"]
+    worse = [
+        name
+        for name in ("drawn", "blurred 0.5 px", "blurred 1.0 px", "blurred 2.0 px")
+        if frechet[name] > frechet["samples"]
+    ]
+    names = json.loads((arguments.resources / "classes.json").read_text())
+    environment = Environment(
+        loader=FileSystemLoader(STUDY), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    text = environment.get_template("model_card.md.jinja").render(
+        record=json.loads(arguments.record.read_text()),
+        config=config,
+        figures=figures,
+        frechet=frechet,
+        share=frechet["samples"] / frechet["untrained"],
+        rung=f"better than drawn pictures {worse[0]}"
+        if worse
+        else "beyond the last rung: worse than drawn pictures blurred 2 px",
+        diversity=mean["samples"] / mean["pictures"],
+        mean=mean,
+        per_class=list(zip(names, figures["recognised_by_class"], *figures["diversity"].values(), strict=True)),
+        recovery=json.loads(arguments.recovery.read_text()),
+        names=names,
+        megabytes=sum(path.stat().st_size for path in arguments.resources.glob("*.safetensors")) / 1e6,
+    )
+    arguments.card.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
