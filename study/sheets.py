@@ -13,13 +13,12 @@ from study.painter import normal
 
 
 def save_grid(rows: list[Tensor], path: Path, gap: int = 2) -> None:
-    """Rows of images [N, 3, S, S] in [-1, 1] as a PNG, a white line between them."""
+    """Rows of images [N, 3, S, S] in [-1, 1] as a picture, a white line between them."""
     padded = [torch.nn.functional.pad(row.float(), (0, gap, 0, gap), value=1.0) for row in rows]
     sheet = torch.cat([torch.cat(list(row), dim=2) for row in padded], dim=1)[:, :-gap, :-gap]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()).save(
-        path, optimize=True
-    )
+    pixels = ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(path, quality=92, subsampling=0)
 
 
 @torch.no_grad()

@@ -61,7 +61,7 @@ def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, see
     def loss(images: Tensor) -> LossValues:
         terms = {
             "l1": (images - targets).abs().mean((1, 2, 3)),
-            "lpips": perceptual.distance(perceptual.features(images), goals),
+            "lpips": perceptual.distance(images, goals),
         }
         return LossValues(sum(TERMS[name]["weight"] * value for name, value in terms.items()), terms)
 
