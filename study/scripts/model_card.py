@@ -21,16 +21,17 @@ def draw_curves(table: Path, output: Path) -> None:
     with table.open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
-    def smooth(name: str, window: int = 25) -> list[float]:
-        values = [row[name] for row in rows]
-        spans = (values[max(0, i - window) : i + 1] for i in range(len(values)))
-        return [sum(span) / len(span) for span in spans]
+    judged = [row for row in rows if row["loss_critic"]]  # the rows after the lessons
 
-    images = [row["images"] / 1000 for row in rows]
+    def smooth(name: str, window: int = 25) -> tuple[list[float], list[float]]:
+        mine = rows if name == "pyramid" else judged
+        spans = (mine[max(0, i - window) : i + 1] for i in range(len(mine)))
+        return [row["images"] / 1000 for row in mine], [sum(row[name] for row in span) / len(span) for span in spans]
+
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
     for axes, names in ((left, ("pyramid", "features")), (right, ("score_drawn", "score_generated", "loss_critic"))):
         for name in names:
-            axes.plot(images, smooth(name), label=name.replace("_", " "))
+            axes.plot(*smooth(name), label=name.replace("_", " "))
         axes.set_xlabel("thousand images")
         axes.legend(frameon=False)
     left.set_title("distance to the paired picture")
