@@ -24,6 +24,8 @@ except UserError as error:
 
 # experiment.yaml says what was typed; jobs inherit it
 os.environ.setdefault("APPROACH_COMMAND", shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+# torch's threads wait for one another by spinning; where jobs share the cores, that made a walk 50 times slower
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 RESULTS = f"results/{PLAN.name}"
 GPUS = gpus_needed(PLAN.base["device"])
@@ -121,7 +123,7 @@ EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in ("left", "centre", "r
 def film_products():
     """What is made of every film."""
     files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
-    files += ["panorama.png", "itinerary.png", "itinerary.csv", "player"]
+    files += ["panorama.png", "itinerary.png", "itinerary.csv"]
     if PLAN.base["video"]["exhibition"]:
         files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
     return files
@@ -134,7 +136,7 @@ def final_products():
         *per_setting("losses.csv"),
         *per_setting("montage.png"),
         *[f"{RESULTS}/{file}" for file in WHOLE_PRODUCTS],
-        *[f"{RESULTS}/films/{film}/{file}" for film in PLAN.films for file in film_products()],
+        *[f"{RESULTS}/films/{film}/{file}" for film in PLAN.films for file in [*film_products(), "player"]],
         f"{RESULTS}/page/index.html",
     ]
 

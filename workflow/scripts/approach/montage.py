@@ -15,18 +15,13 @@ CAPTIONED_TILE = 48
 BEST_SHAPE = 1.4
 
 
-def moments(steps: int, count: int) -> list[int]:
-    """At most `count` steps of 0..`steps` with both ends, closer together at the start, where a walk moves most."""
-    return sorted({round(steps * (place / (count - 1)) ** 2) for place in range(count)})
-
-
 def setting_sheet(
     walks: Sequence[dict], shown: Sequence[int], target: np.ndarray, *, title: str, subtitle: str = "", tile: int = 128
 ) -> Image.Image:
     """The contact sheet of a setting: seeds by moments, the target last.
 
     `walks`: {seed, images: one uint8 [H, W, 3] per moment, losses: one number per moment, status, last_step};
-    `shown`: the steps, from `moments`; `target` uint8 [H, W, 3].
+    `shown`: the steps of the pictures; `target` uint8 [H, W, 3].
     """
     rows = []
     for walk in walks:

@@ -140,7 +140,7 @@ class Video(Section):
     captions: list[Literal["step", "loss", "class"]] = key("what is written under each channel; [] for nothing")
 
     exhibition: bool = key("make the files of an installation beside the film (the choice video=exhibition)")
-    height: int = key("height of a screen of the exhibition; its width is 16/9 of it", "px", ge=36, le=2160, multiple_of=18)
+    height: int = key("height of an exhibition's screen, 16/9 of it wide", "px", ge=36, le=2160, multiple_of=18)
     mbit: float = key("constant rate of the players' H.264 files", "Mbit/s", ge=0.1, le=16)
 
 

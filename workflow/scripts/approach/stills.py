@@ -5,13 +5,17 @@ import torch
 
 from .generator import Generator
 from .measures import measure
-from .montage import moments
 from .perceptual import Perceptual
 from .render import to_frames
 from .target import Target
 from .trajectories import Trajectory
 
 CHUNK = 32  # images in one pass
+
+
+def moments(steps: int, count: int) -> list[int]:
+    """At most `count` steps of 0..`steps` with both ends, closer together at the start, where a walk moves most."""
+    return sorted({round(steps * (place / (count - 1)) ** 2) for place in range(count)})
 
 
 def take_stills(

@@ -1,0 +1,141 @@
+"""The exhibition: every file is read back, and all are in step."""
+
+import numpy as np
+import pytest
+from approach.captions import FIELDS, strip_height
+from approach.exhibition import (
+    COUNTER_BITS,
+    MOST_BITS,
+    SCREENS,
+    counter_cell,
+    describe,
+    line_up_frames,
+    screen_look,
+    wrong,
+)
+from approach.ffmpeg import encode_film, encode_frames, options_of, write_frames
+from approach.readback import read_frames
+from test_film import noise, number_of, numbered
+
+HEIGHT, FPS, COUNT = 180, 25, 60
+H264, PRORES = {"preset": "veryfast", "mbit": 2}, {"prores": True}
+BT709 = {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfer": "iec61966-2-1"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """All files of a small exhibition, whose channels count their frames, each from a number of its own."""
+    folder = tmp_path_factory.mktemp("exhibition")
+    sources = [folder / f"{channel}.mkv" for channel in range(3)]
+    for channel, source in enumerate(sources):
+        write_frames(numbered(COUNT + 100 * channel)[100 * channel :], source, fps=FPS, count=COUNT)
+    for screen, channels in SCREENS.items():
+        for form, codec in (("mp4", H264), ("mov", PRORES)):
+            encode_film(
+                [sources[channel - 1] for channel in channels],
+                folder / f"{screen}.{form}",
+                fps=FPS,
+                count=COUNT,
+                look=screen_look(screen, HEIGHT, []) | {"scaling": "nearest"},
+                codec=codec,
+            )
+        path = folder / f"line-up-{screen}.mp4"
+        encode_frames(line_up_frames(screen, HEIGHT, 30, FPS), path, fps=FPS, count=30, codec=H264)
+    return folder
+
+
+def films(form):
+    return [f"{screen}.{form}" for screen in SCREENS]
+
+
+@pytest.mark.parametrize("file", [*films("mp4"), *films("mov"), *(f"line-up-{screen}.mp4" for screen in SCREENS)])
+def test_every_file_is_what_players_want(made, file):
+    found = describe(made / file)
+    width = 320 * (3 if "wide" in file else 1)
+    assert (found["width"], found["height"], found["fps"]) == (width, HEIGHT, FPS)
+    assert found["frames"] == (30 if "line-up" in file else COUNT)
+    assert found["colours"] == BT709 and found["audio"] == 0 and len(found["sha256"]) == 64
+    if file.endswith("mov"):
+        assert (found["codec"], found["profile"], found["pix_fmt"]) == ("prores", "HQ", "yuv422p10le")
+    else:
+        assert (found["codec"], found["profile"], found["pix_fmt"]) == ("h264", "High", "yuv420p")
+        assert found["group"] == FPS and found["closed"] is True
+        assert found["busiest"] <= 1.5 * 2e6 < MOST_BITS
+
+
+def test_the_rate_is_constant(made):
+    """Three pictures need more bits than one; the files are of one rate all the same."""
+    for file in films("mp4"):
+        assert describe(made / file)["mbit"] == pytest.approx(2, rel=0.1)
+
+
+def test_no_second_is_too_full_even_of_noise(tmp_path):
+    write_frames(noise(75, 64, 64), tmp_path / "noise.mkv", fps=FPS, count=75)
+    look, codec = screen_look("left", 360, []), {"preset": "ultrafast", "mbit": 4}
+    encode_film([tmp_path / "noise.mkv"], tmp_path / "left.mp4", fps=FPS, count=75, look=look, codec=codec)
+    assert describe(tmp_path / "left.mp4")["busiest"] <= 1.5 * 4e6
+    assert MOST_BITS >= 1.5 * 16e6  # the schema's highest rate
+
+
+@pytest.mark.parametrize("form", ["mp4", "mov"])
+def test_the_wide_file_and_the_screens_are_in_step(made, form):
+    left = (320 - HEIGHT) // 2
+    apart = [read_frames(made / file) for file in films(form)[:3]]
+    for number, (wide, *screens) in enumerate(zip(read_frames(made / f"wide.{form}"), *apart, strict=True)):
+        seen = [number_of(screen[:, left : left + HEIGHT]) for screen in screens]
+        in_wide = [number_of(wide[:, 320 * place + left :][:, :HEIGHT]) for place in range(3)]
+        assert seen == in_wide == [number, number + 100, number + 200]
+        assert wide[:, : left - 2].max() < 8 and wide[:, left + HEIGHT + 2 : 320 + left - 2].max() < 8
+    assert number == COUNT - 1
+
+
+def counter(picture, middle, height):
+    cell = height // 27
+    bits = []
+    for bit in range(COUNTER_BITS):
+        left, top = counter_cell(bit, middle, height)
+        bits.append(picture[top + cell // 2, left + cell // 2].mean() > 127)
+    return sum(int(value) << place for place, value in enumerate(bits))
+
+
+def test_the_line_up_clip_counts_on_every_screen(made):
+    apart = [read_frames(made / f"line-up-{screen}.mp4") for screen in ("left", "centre", "right")]
+    for number, (wide, *screens) in enumerate(zip(read_frames(made / "line-up-wide.mp4"), *apart, strict=True)):
+        assert [counter(screen, 160, HEIGHT) for screen in screens] == [number] * 3
+        assert [counter(wide, 160 + 320 * place, HEIGHT) for place in range(3)] == [number] * 3
+        flash = [screen[round(HEIGHT * 0.78) + 5, 160].mean() > 200 for screen in screens]
+        assert flash == [number % FPS == 0] * 3
+
+
+def test_what_is_not_as_planned_is_said(made):
+    files = [describe(made / file) for file in (*films("mp4"), *films("mov"))]
+    assert wrong(files, HEIGHT, FPS) == []
+    short = [files[0], {**files[1], "frames": 59}]
+    assert "differ in frames" in wrong(short, HEIGHT, FPS)[0]
+    for change, word in (
+        ({"busiest": 26_000_000}, "26.0 Mbit"),
+        ({"closed": False}, "closed"),
+        ({"audio": 1}, "audio"),
+        ({"width": 318}, "width"),
+    ):
+        assert word in wrong([{**files[0], **change}], HEIGHT, FPS)[0]
+
+
+@pytest.mark.parametrize("height", [180, 1080, 2160])
+def test_square_and_caption_fill_the_height(height):
+    assert screen_look("left", height, [])["size"] == height
+    look = screen_look("wide", height, FIELDS)
+    assert look["canvas"] == (3 * height * 16 // 9, height)
+    assert height - 4 <= look["size"] + strip_height(look["size"], FIELDS) <= height and look["size"] % 2 == 0
+    assert look["size"] + look["gap"] == height * 16 // 9
+
+
+def test_captions_are_part_of_the_screen(tmp_path):
+    write_frames(numbered(5), tmp_path / "f.mkv", fps=FPS, count=5)
+    look = screen_look("left", 360, ["step"])
+    strip = np.full((strip_height(look["size"], ["step"]), look["size"], 3), 200, np.uint8)
+    found = encode_film(
+        [tmp_path / "f.mkv"], tmp_path / "l.mp4", fps=FPS, count=5, look=look, codec=H264, captions=[strip] * 5
+    )
+    assert (found["width"], found["height"]) == (640, 360)
+    assert options_of(PRORES, FPS)["pix_fmt"] == "yuv422p10le"

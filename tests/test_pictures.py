@@ -1,0 +1,290 @@
+"""What explains the walks: change along them, panorama, itinerary, arrivals, veil."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from approach.arrivals import arrivals_sheet, arrivals_table, film_line
+from approach.change import change_along
+from approach.film import film_table
+from approach.itinerary import (
+    chosen_categories,
+    in_words,
+    itinerary_plot,
+    itinerary_streams,
+    itinerary_table,
+    stacked,
+)
+from approach.losses import LossValues, build_loss
+from approach.panorama import PALETTES, bare_map, panorama, ridge
+from approach.render import render_frames
+from approach.survey import PROFILE_POINTS, plane, survey
+from approach.target import Target
+from approach.timing import distances, film_timing
+from approach.veil import veil
+from PIL import Image
+from test_film import StandIn, spell, walk
+
+STEPS = 120
+
+
+class Smooth(StandIn):
+    """The stand-in with a buffer, as the generator has them."""
+
+    def __init__(self, size=64):
+        super().__init__(size)
+        self.register_buffer("anything", torch.zeros(1))
+
+
+def rush(seed):
+    """A walk as searches go: fast at first, then slower and slower, with a tremble that fades."""
+    source = np.random.default_rng(seed)
+    way = 1 - np.exp(-np.arange(STEPS + 1) / 12)[:, None]
+    tremble = 0.01 * np.exp(-np.arange(STEPS + 1) / 50)[:, None] * source.normal(size=(STEPS + 1, 128))
+    z = source.normal(size=128) + way * source.normal(size=128) * 1.5 + tremble
+    logits = source.normal(size=10) + way * source.normal(size=10) * 2
+    classes = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return z.astype(np.float32), classes.astype(np.float32)
+
+
+# ---------------------------------------------------------------------------------------------------- perceived time
+
+
+def variation(values):
+    return float(np.std(values) / np.mean(values))
+
+
+def second_distance(frames):
+    """Laplacian-pyramid L1 from frame to frame: the timing knows only root mean squares of smaller pictures."""
+    images = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    found = []
+    for one, following in pairwise(images):
+        loss = build_loss(
+            {"name": "pyramid", "terms": {"pyramid": {"weight": 1.0}}}, Target(one, torch.ones(1, *one.shape[1:]))
+        )
+        found.append(float(loss(following[None]).total))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("clock", ["own", "common"])
+def test_equal_change_is_seen_as_equal_change(clock, record_property):
+    generator = Smooth()
+    walks = [rush(seed) for seed in range(3)]
+    changes = [change_along(generator, *one) for one in walks]
+    video = {"fps": 25, "seconds": 9.6, "hold": 0, "ease": 0, "loop": False, "time": "perceived", "clock": clock}
+    film = film_timing(video, [STEPS] * 3, changes)
+    even = film_timing({**video, "time": "steps"}, [STEPS] * 3)
+    assert film["frames"] == 240
+    spread = {"perceived": [], "steps": []}
+    second = {"perceived": [], "steps": []}
+    for time, timing in (("perceived", film), ("steps", even)):
+        for (z, classes), positions in zip(walks, timing["positions"], strict=True):
+            frames = list(render_frames(generator, z, classes, positions))
+            spread[time].append(distances(np.stack(frames)))
+            second[time].append(second_distance(frames) if clock == "own" else np.ones(239))
+    if clock == "own":
+        timed = max(variation(one) for one in spread["perceived"])
+        other = max(variation(one) for one in second["perceived"])
+        before = min(variation(one) for one in spread["steps"])
+    else:
+        # The common clock shares its time among the three: what is even is their mean.
+        timed, before = (variation(np.mean([one / one.sum() for one in spread[time]], 0)) for time in spread)
+        other = 0
+    record_property("variation", {"timed": timed, "second": other, "equal steps": before})
+    print(f"{clock}: timed by {timed:.3f}, second distance {other:.3f}, equal steps {before:.3f}")
+    assert timed <= 0.15
+    assert other <= 0.25
+    assert before > 0.8
+
+
+def test_rushing_steps_are_looked_at_more_closely():
+    found = change_along(Smooth(32), *rush(0))
+    steps = np.arange(STEPS + 1)
+    assert found["pictures"].dtype == np.float16 and found["pictures"].shape[1:] == (32, 32, 3)
+    assert np.isin(steps, found["positions"]).all() and (np.diff(found["positions"]) > 0).all()
+    per_step = np.histogram(found["positions"], bins=steps)[0]
+    assert per_step[:5].mean() > 4 * per_step[-20:].mean()
+    assert found["steps"].shape == (STEPS + 1,) and (np.diff(found["steps"]) >= 0).all()
+
+
+# ---------------------------------------------------------------------------------------------------- panorama
+
+
+def height(images):
+    """A loss that is easy to check: the mean brightness, squared."""
+    return LossValues(images.mean((1, 2, 3)) ** 2, {})
+
+
+@pytest.fixture(scope="module")
+def surveyed():
+    return survey(Smooth(16), height, [rush(seed) for seed in range(3)], 24)
+
+
+def test_the_plane_goes_through_the_arrivals(surveyed):
+    generator = Smooth(16).requires_grad_(False)
+    for number in range(3):
+        z, classes = rush(number)
+        last = generator.conditioning(torch.from_numpy(z[-1:]), torch.from_numpy(classes[-1:]))
+        assert float(height(generator(last)).total) == pytest.approx(surveyed["arrival_losses"][number], rel=1e-3)
+        way = surveyed[f"walk_{number + 1}"]
+        assert way.shape == (STEPS + 1, 3) and way[-1, 2] == pytest.approx(0, abs=1e-4) and way[0, 2] > 1
+        assert np.allclose(way[-1, :2], surveyed["arrivals"][number])
+    # the surface is the profile where the two cross
+    x, y, surface = surveyed["x"], surveyed["y"], surveyed["surface"]
+    assert surface.shape == (len(y), len(x)) and len(x) == 24
+    assert np.diff(x)[0] == pytest.approx(np.diff(y)[0])
+    for number in range(3):
+        where = surveyed["arrivals"][number]
+        near = surface[np.abs(y - where[1]).argmin(), np.abs(x - where[0]).argmin()]
+        assert near == pytest.approx(surveyed["arrival_losses"][number], abs=0.2 * np.ptp(surface))
+
+
+def test_profiles_lead_from_arrival_to_arrival(surveyed):
+    assert surveyed["profiles"].shape == (3, PROFILE_POINTS)
+    ends = surveyed["arrival_losses"]
+    assert np.allclose(surveyed["profiles"][:, 0], ends, rtol=1e-4)
+    assert np.allclose(surveyed["profiles"][:, -1], np.roll(ends, -1), rtol=1e-4)
+    sides = np.linalg.norm(np.roll(surveyed["arrivals"], -1, axis=0) - surveyed["arrivals"], axis=1)
+    assert np.allclose(surveyed["profile_x"][:, -1], sides)
+    assert ridge(np.array([1.0, 3.0, 2.0])) == 1 and ridge(np.array([1.0, 1.5, 2.0])) == 0
+
+
+@pytest.mark.parametrize("ends", [np.zeros((3, 8)), np.outer([0.0, 1, 2], np.ones(8)), np.eye(8)[[0, 0, 1]]])
+def test_arrivals_on_a_line_or_a_point_still_have_a_plane(ends):
+    origin, axes = plane(ends)
+    assert np.allclose(axes @ axes.T, np.eye(2))
+    assert np.allclose((ends - origin) @ axes.T @ axes, ends - origin)
+
+
+def test_three_searches_that_arrive_at_one_place_can_be_drawn(tmp_path):
+    found = survey(Smooth(16), height, [rush(0)] * 3, 8)
+    panorama(found, tmp_path / "p.png", labels="abc", loss="l2", title="one place", colours="fog")
+    assert Image.open(tmp_path / "p.png").width > 3000
+
+
+@pytest.mark.parametrize("colours", PALETTES)
+def test_the_panorama_is_drawn_from_the_file_alone(surveyed, tmp_path, colours):
+    np.savez(tmp_path / "s.npz", **surveyed)
+    found = dict(np.load(tmp_path / "s.npz"))
+    panorama(found, tmp_path / "p.png", labels=["a", "b", "c"], loss="l2", title="Panorama", colours=colours)
+    bare_map(found, tmp_path / "m.png", colours=colours, pixels=300)
+    assert Image.open(tmp_path / "p.png").width > 3000
+    shape = Image.open(tmp_path / "m.png").size
+    assert shape[0] == 300 and shape[1] == pytest.approx(200, abs=12)
+    tones = [int(part[1:3], 16) for part in PALETTES[colours]]
+    assert tones == sorted(tones)
+
+
+# ---------------------------------------------------------------------------------------------------- itinerary
+
+NAMES = ["lighthouse, beacon", "shore", "alp", "cliff", "dock", "lake", "tree", "lamp", "snow", "road"]
+
+
+def test_streams_add_up_and_are_named():
+    walks = [rush(seed)[1] for seed in range(3)]
+    edges = stacked(walks[0], chosen_categories(walks))
+    assert edges.shape == (10, STEPS + 1)
+    assert np.allclose(edges[-1], 1, atol=1e-5) and (np.diff(edges, axis=0) >= -1e-6).all()
+    streams = itinerary_streams(walks, NAMES)
+    assert len(streams["names"]) == len(streams["colours"]) == 8 and "lighthouse, beacon" not in streams["names"]
+    table = itinerary_table(walks, ["a", "b", "c"], NAMES)
+    assert len(table) == 24 and list(table.columns) == ["channel", "label", "category", "start", "mean", "arrival"]
+    best = table[table["channel"] == 2].iloc[0]
+    assert best["arrival"] == pytest.approx(walks[1][-1].max(), abs=1e-5)
+    assert best["category"] == NAMES[walks[1][-1].argmax()]
+
+
+def test_a_class_vector_in_words():
+    assert in_words([0.43, 0.21, 0.3, 0.06], NAMES) == "lighthouse 43 %, alp 30 %, shore 21 %"
+
+
+@pytest.mark.parametrize(("steps", "categories"), [(1, 2), (300, 1000)])
+def test_itineraries_of_any_size_are_drawn(tmp_path, steps, categories):
+    source = np.random.default_rng(0)
+    walks = [source.dirichlet(np.ones(categories), size=steps + 1) for _ in range(3)]
+    names = [f"thing {number}" for number in range(categories)]
+    itinerary_plot(walks, ["a", "b", "c"], names, tmp_path / "i.png", title="Itinerary")
+    assert Image.open(tmp_path / "i.png").width > 1500
+
+
+# ---------------------------------------------------------------------------------------------------- arrivals
+
+
+def journeys(count, failed=()):
+    rows = [
+        {
+            "setting": "loss~l2+lr~0.02",
+            "loss": "l2",
+            "seed": seed,
+            "final_l2": 0.1 + 0.01 * ((seed * 7) % count),
+            "final_class": "alp",
+            "final_loss": 1.0,
+            "strangeness": float((seed * 3) % count),
+            "status": "failed" if seed in failed else "ok",
+            "last_step": 12 if seed in failed else 300,
+            "trajectories": "x.safetensors",
+        }
+        for seed in range(count)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_arrivals_in_order():
+    table = arrivals_table(journeys(10, failed=[0]))
+    assert table["final_l2"].iloc[:9].is_monotonic_increasing and table["status"].iloc[-1] == "failed"
+    assert table["by_closeness"].tolist()[:9] == list(range(1, 10)) and pd.isna(table["by_closeness"].iloc[-1])
+    strangest = table.sort_values("by_strangeness").iloc[0]
+    assert strangest["strangeness"] == table[table["status"] == "ok"]["strangeness"].max()
+
+
+def test_the_line_of_the_gallery_makes_a_film():
+    yaml = pytest.importorskip("yaml")
+    axes = {"loss": ["l2"], "lr": [0.02]}
+    walks = [f"{spell({'loss': 'l2', 'lr': 0.02})}/{seed}" for seed in (4, 0, 2)]
+    films, notes = film_table(yaml.safe_load(film_line(walks)), axes, range(6), spell)
+    assert [one["seed"] for one in films[0]["candidates"]] == [4, 0, 2] and not notes
+
+
+@pytest.mark.parametrize("count", [1, 3, 60])
+def test_the_gallery_of_few_and_many(count):
+    table = arrivals_table(journeys(count, failed=[1]))
+    pictures = {walk: np.full((16, 16, 3), 90, np.uint8) for walk in table["walk"]}
+    sheet = arrivals_sheet(table, pictures, np.zeros((16, 16, 3), np.uint8), title="study: arrivals", tile=64)
+    assert sheet.width < 900 and sheet.height < 1800
+
+
+# ---------------------------------------------------------------------------------------------------- veil
+
+
+def test_fog_lies_where_the_picture_is_wrong_and_lifts():
+    aim = torch.zeros(3, 64, 64)
+    target = Target(aim, torch.ones(1, 64, 64))
+    start = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    near = aim + 0.02
+    lay = veil(target, torch.stack([start, near]), 0.9)
+    half = start.clone()
+    half[:, :, 32:] = near[:, :, 32:]
+    before = torch.stack([start, half, near])
+    after = lay(before)
+    moved = (after - before).abs().mean(1)
+    assert moved[0].mean() > 5 * moved[2].mean() and moved[2].mean() < 0.05
+    assert moved[1, :, :24].mean() > 4 * moved[1, :, 40:].mean()
+    assert torch.equal(veil(target, torch.stack([start, near]), 0.0)(before), before)
+
+
+def test_no_fog_on_the_padding():
+    mask = torch.ones(1, 64, 64)
+    mask[:, :16] = 0
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    after = veil(Target(torch.zeros(3, 64, 64), mask), images, 1.0)(images)
+    assert torch.equal(after[:, :, :16], images[:, :, :16]) and not torch.equal(after, images)
+
+
+def test_frames_are_finished_before_they_become_frames():
+    z, classes = walk(3)
+    plain, inverted = (
+        list(render_frames(StandIn(), z, classes, [0, 1.5, 3], **more)) for more in ({}, {"finish": torch.neg})
+    )
+    assert np.abs(plain[1].astype(int) + inverted[1] - 255).max() <= 1

@@ -1,0 +1,83 @@
+# Exhibition: a film for three screens and one wide one, in two forms, with a line-up clip and an installation page.
+
+
+wildcard_constraints:
+    screen="left|centre|right|wide",
+    form="mov|mp4",
+
+
+def exhibition_video(wildcards):
+    """What a file's making depends on: ProRes knows no rate."""
+    keys = ("height", "captions", *(("preset", "mbit") if wildcards.form == "mp4" else ()))
+    return {key: PLAN.base["video"][key] for key in keys}
+
+
+rule exhibition:
+    input:
+        choice="results/{name}/films/{film}/film.json",
+        timing="results/{name}/films/{film}/timing.json",
+        frames=expand("results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]),
+        losses=candidate_losses,
+    output:
+        film="results/{name}/films/{film}/exhibition/{screen}.{form}",
+    log:
+        "logs/{name}/films/{film}/exhibition/{screen}.{form}.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/exhibition/{screen}.{form}.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        video=exhibition_video,
+        code=code("exhibition"),
+    script:
+        "../scripts/exhibition.py"
+
+
+rule line_up:
+    output:
+        film="results/{name}/films/{film}/exhibition/line-up-{screen}.mp4",
+    log:
+        "logs/{name}/films/{film}/exhibition/line-up-{screen}.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/exhibition/line-up-{screen}.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        video={key: PLAN.base["video"][key] for key in ("height", "fps", "preset", "mbit")},
+        code=code("line_up"),
+    script:
+        "../scripts/line_up.py"
+
+
+rule installation:
+    input:
+        templates=expand(f"{TEMPLATES}/{{file}}", file=["installation.html.j2", "page.css"]),
+        choice="results/{name}/films/{film}/film.json",
+        record="results/{name}/experiment.yaml",
+        files=expand("results/{{name}}/films/{{film}}/exhibition/{file}", file=EXHIBITION_FILES),
+    output:
+        page="results/{name}/films/{film}/exhibition/index.html",
+        files="results/{name}/films/{film}/exhibition/files.json",
+    log:
+        "logs/{name}/films/{film}/exhibition/installation.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/exhibition/installation.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        video={key: PLAN.base["video"][key] for key in ("height", "fps", "loop", "captions", "mbit")},
+        code=code("installation"),
+    script:
+        "../scripts/installation.py"

@@ -1,0 +1,168 @@
+# Pictures: what explains the walks. Panorama and itinerary of a film; arrivals and measures of the experiment.
+
+
+def survey_loss(film):
+    """What a panorama measures: the loss that its walks share, or else the first yardstick, alike for all three."""
+    wanted = {candidate["setting"] for candidate in PLAN.films[film]["candidates"]}
+    losses = [PLAN.settings[setting].config["loss"] for setting in wanted]
+    if all(loss == losses[0] for loss in losses):
+        return losses[0]
+    name = PLAN.base["measures"][0]
+    return {"name": name, "terms": {name: {"weight": 1.0}}}
+
+
+def survey_files(wildcards):
+    terms = survey_loss(wildcards.film)["terms"]
+    files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
+    if "lpips" in terms:
+        files["backbone"] = planning.backbone_file(PLAN.base)
+    if "critic" in terms:
+        files["critic"] = PLAN.base["generator"]["critic"]
+    return files
+
+
+rule survey:
+    input:
+        unpack(survey_files),
+        choice="results/{name}/films/{film}/film.json",
+        trajectories=candidate_batches,
+    output:
+        survey="results/{name}/films/{film}/panorama.npz",
+    log:
+        "logs/{name}/films/{film}/survey.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/survey.tsv"
+    conda:
+        "../envs/walk.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        loss=lambda wildcards: survey_loss(wildcards.film),
+        grid=PLAN.base["panorama"]["grid"],
+        net=lambda wildcards: lpips_net(survey_loss(wildcards.film)["terms"]),
+        device=PLAN.base["device"],
+        code=code("survey"),
+    script:
+        "../scripts/survey.py"
+
+
+rule panorama:
+    input:
+        choice="results/{name}/films/{film}/film.json",
+        survey="results/{name}/films/{film}/panorama.npz",
+    output:
+        plot=report(
+            "results/{name}/films/{film}/panorama.png",
+            caption="../report/panorama.rst",
+            category="Films",
+            subcategory="{film}",
+            labels={"shows": "panorama"},
+        ),
+        map="results/{name}/films/{film}/panorama-map.png",
+    log:
+        "logs/{name}/films/{film}/panorama.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/panorama.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        loss=lambda wildcards: survey_loss(wildcards.film)["name"],
+        colours=PLAN.base["panorama"]["colours"],
+        code=code("panorama"),
+    script:
+        "../scripts/panorama.py"
+
+
+rule itinerary:
+    input:
+        unpack(lambda wildcards: generator_files(PLAN.base)),
+        choice="results/{name}/films/{film}/film.json",
+        trajectories=candidate_batches,
+    output:
+        plot=report(
+            "results/{name}/films/{film}/itinerary.png",
+            caption="../report/itinerary.rst",
+            category="Films",
+            subcategory="{film}",
+            labels={"shows": "itinerary"},
+        ),
+        table="results/{name}/films/{film}/itinerary.csv",
+        streams="results/{name}/films/{film}/itinerary.json",
+    log:
+        "logs/{name}/films/{film}/itinerary.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/itinerary.tsv"
+    conda:
+        "../envs/walk.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("itinerary"),
+    script:
+        "../scripts/itinerary.py"
+
+
+rule arrivals:
+    input:
+        stills=per_setting("stills.npz"),
+        journeys="results/{name}/journeys.csv",
+        target="results/{name}/target.png",
+    output:
+        table="results/{name}/arrivals.csv",
+        sheet=report(
+            "results/{name}/arrivals.png",
+            caption="../report/arrivals.rst",
+            category="Experiment",
+            labels={"shows": "arrivals compared"},
+        ),
+    log:
+        "logs/{name}/arrivals.log",
+    benchmark:
+        "benchmarks/{name}/arrivals.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        settings=list(PLAN.settings),
+        code=code("arrivals"),
+    script:
+        "../scripts/arrivals.py"
+
+
+rule plot_measures:
+    input:
+        journeys="results/{name}/journeys.csv",
+    output:
+        plot=report(
+            "results/{name}/measures.png",
+            caption="../report/measures.rst",
+            category="Experiment",
+            labels={"shows": "measures"},
+        ),
+    log:
+        "logs/{name}/plot_measures.log",
+    benchmark:
+        "benchmarks/{name}/plot_measures.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        axes=list(PLAN.axes),
+        code=code("plot_measures"),
+    script:
+        "../scripts/plot_measures.py"

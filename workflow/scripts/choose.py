@@ -1,0 +1,24 @@
+"""Which three walks a film shows, and why."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from approach.film import choose
+from approach.job import job
+from approach.trajectories import read_metadata
+
+with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
+    film = snakemake.params.film
+    if snakemake.input.journeys:
+        rows = pd.read_csv(snakemake.input.journeys).to_dict("records")
+    else:
+        rows = []
+        for candidate in film["candidates"]:
+            path = snakemake.params.files[f"{candidate['setting']}/{candidate['seed']}"]
+            metadata = read_metadata(Path(path))
+            place = metadata["seeds"].index(candidate["seed"])
+            found = {key: metadata[key][place] for key in ("status", "last_step")}
+            rows.append({"setting": candidate["setting"], "seed": candidate["seed"], "trajectories": path, **found})
+    text = json.dumps(choose(film, rows), indent=2, ensure_ascii=False)
+    Path(snakemake.output.choice).write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,30 @@
+"""Read back every file of an exhibition, and write the page for whoever installs it."""
+
+import json
+from pathlib import Path
+
+import yaml
+from approach.errors import UserError
+from approach.exhibition import describe, wrong
+from approach.job import job
+from approach.page import render_template, target_words
+
+with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
+    video = snakemake.params.video
+    files = [describe(Path(path)) for path in snakemake.input.files]
+    if said := wrong(files, video["height"], video["fps"]):
+        raise UserError("; ".join(said))
+    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    record = yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8"))
+    text = render_template(
+        "installation.html.j2",
+        name=snakemake.wildcards.name,
+        choice=choice,
+        files=files,
+        video=video,
+        record=record,
+        target=target_words(record["configuration"]["target"]["picture"])[1],
+    )
+    Path(snakemake.output.files).write_text(json.dumps(files, indent=2) + "\n", encoding="utf-8")
+    Path(snakemake.output.page).write_text(text, encoding="utf-8")
+    log.info("%d files read back, all as planned", len(files))

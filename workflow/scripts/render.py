@@ -1,0 +1,55 @@
+"""The frames of one channel, without loss."""
+
+import json
+from pathlib import Path
+
+import torch
+from approach.ffmpeg import write_frames
+from approach.generator import load_generator, read_config, read_weights
+from approach.inversion import resolve_device
+from approach.job import Pace, job
+from approach.perceptual import Perceptual
+from approach.render import path_conditioning, render_frames
+from approach.target import read_target
+from approach.trajectories import read_trajectory
+from approach.veil import veil
+
+with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
+    torch.set_num_threads(snakemake.threads)
+    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    timing = json.loads(Path(snakemake.input.timing).read_text(encoding="utf-8"))
+    number = int(snakemake.wildcards.channel) - 1
+    channel, positions = choice["channels"][number], timing["positions"][number]
+    walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
+    architecture = read_config(snakemake.input.architecture)
+    generator = load_generator(
+        read_weights(snakemake.input.weights, architecture),
+        architecture,
+        truncation=walk.metadata["truncation"],
+        device=resolve_device(snakemake.params.device),
+    )
+    device = next(generator.buffers()).device
+    finish = {}
+    if snakemake.params.veil:
+        backbone = snakemake.input.get("backbone")
+        net = Perceptual(snakemake.params.net, backbone, device=device) if backbone else None
+        with torch.inference_mode():
+            ends = generator(path_conditioning(generator, walk.z, walk.classes, [0, len(walk.z) - 1]))
+            finish["finish"] = veil(read_target(snakemake.input.target), ends, snakemake.params.veil, net)
+    pace = Pace(timing["frames"])
+
+    def told(frames):
+        for number, frame in enumerate(frames, start=1):
+            yield frame
+            if pace.due():
+                log.info("frame %d of %d, %s left", number, timing["frames"], pace.left(number))
+
+    write_frames(
+        told(render_frames(generator, walk.z, walk.classes, positions, **finish)),
+        Path(snakemake.output.frames),
+        fps=timing["fps"],
+        count=timing["frames"],
+        threads=snakemake.threads,
+        log_file=Path(snakemake.log[0]),
+    )
+    log.info("%d frames", timing["frames"])

@@ -1,0 +1,47 @@
+"""The loss on the plane through a film's three arrivals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from approach.critic import load_critic
+from approach.generator import load_generator, read_config, read_weights
+from approach.inversion import resolve_device
+from approach.job import Pace, job
+from approach.losses import build_loss
+from approach.perceptual import Perceptual
+from approach.survey import survey
+from approach.target import read_target
+from approach.trajectories import read_trajectory
+
+with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
+    torch.set_num_threads(snakemake.threads)
+    device = resolve_device(snakemake.params.device)
+    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
+    architecture = read_config(snakemake.input.architecture)
+    generator = load_generator(
+        read_weights(snakemake.input.weights, architecture),
+        architecture,
+        truncation=walks[0].metadata["truncation"],
+        device=device,
+    )
+    backbone, critic = snakemake.input.get("backbone"), snakemake.input.get("critic")
+    loss = build_loss(
+        snakemake.params.loss,
+        read_target(snakemake.input.target),
+        perceptual=Perceptual(snakemake.params.net, backbone, device=device) if backbone else None,
+        critic=load_critic(Path(critic), Path(critic).with_suffix(".json")).to(device) if critic else None,
+        device=device,
+    )
+    pace = Pace(1)
+
+    def said(done, total):
+        pace.total = total
+        if pace.due():
+            log.info("point %d of %d, %s left", done, total, pace.left(done))
+
+    found = survey(generator, loss, [(walk.z, walk.classes) for walk in walks], snakemake.params.grid, said)
+    np.savez(snakemake.output.survey, **found)
+    log.info("%d x %d points", *found["surface"].shape[::-1])
