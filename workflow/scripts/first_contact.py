@@ -1,0 +1,19 @@
+"""One report of a first contact with a generator: what was loaded, what it shows, how it walks."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from approach.job import job
+from approach.record import first_contact_report
+
+with job(snakemake.log[0], "first contact") as log:
+    text = first_contact_report(
+        record=yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8")),
+        journeys=pd.read_csv(snakemake.input.journeys).to_dict("records"),
+        losses=pd.read_csv(snakemake.input.losses),
+        pictures=[snakemake.input.classes, snakemake.input.montage],
+        folder=Path(snakemake.output.report).parent,
+    )
+    Path(snakemake.output.report).write_text(text, encoding="utf-8")
+    log.info("read %s", snakemake.output.report)

@@ -1,0 +1,11 @@
+"""One table of what all walks of the experiment logged."""
+
+from pathlib import Path
+
+from approach.job import job
+from approach.tables import gather_losses
+
+with job(snakemake.log[0], "losses"):
+    settings = snakemake.params.settings
+    paths = {setting: Path(path) for setting, path in zip(settings, snakemake.input.tables, strict=True)}
+    gather_losses(paths, settings).to_parquet(snakemake.output.table, index=False)

@@ -1,0 +1,26 @@
+"""Walk a batch of seeds."""
+
+from pathlib import Path
+
+from approach.batches import members
+from approach.checkpoint import Interrupted
+from approach.inversion import Sources, invert
+from approach.job import job
+
+with job(snakemake.log[0], f"walk {snakemake.wildcards.setting} {snakemake.wildcards.seeds}") as log:
+    trajectories = Path(snakemake.output.trajectories)
+    sources = {name: Path(path) for name, path in snakemake.input.items()}
+    try:
+        invert(
+            members(snakemake.wildcards.seeds),
+            snakemake.params.config,
+            snakemake.params.code,
+            Sources(**sources),
+            trajectories,
+            Path(snakemake.output.table),
+            trajectories.parent.parent / "checkpoints" / f"{snakemake.wildcards.seeds}.pt",
+            snakemake.params.labels,
+        )
+    except Interrupted as why:
+        log.warning("%s", why)
+        raise SystemExit(1) from None

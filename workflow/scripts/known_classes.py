@@ -1,0 +1,41 @@
+"""A labelled sheet of known classes: whoever knows the words can tell whether the weights are right."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from approach.generator import class_names, load_generator, read_config, read_weights
+from approach.inversion import resolve_device
+from approach.job import job
+from approach.montage import sheet
+from approach.render import to_frames
+from approach.starts import class_index, truncated_normal
+from PIL import Image
+
+with job(snakemake.log[0], "known classes"):
+    torch.set_num_threads(snakemake.threads)
+    architecture = read_config(snakemake.input.architecture)
+    device = resolve_device(snakemake.params.device)
+    generator = load_generator(
+        read_weights(snakemake.input.weights, architecture),
+        architecture,
+        truncation=snakemake.params.truncation,
+        device=device,
+    )
+    names = class_names(snakemake.input.get("class_names"), architecture)
+    wanted = [name for name in snakemake.params.classes if any(name in known.lower().split(", ") for known in names)]
+    rows = []
+    for name in wanted or names[:8]:
+        random = torch.Generator().manual_seed(snakemake.params.seed)
+        z = truncated_normal((snakemake.params.pictures, architecture.z_dim), snakemake.params.truncation, random)
+        one_hot = torch.zeros(len(z), len(names))
+        one_hot[:, class_index(name, names)] = 1
+        with torch.inference_mode():
+            conditioning = generator.conditioning(z.to(device), one_hot.to(device))
+            images = torch.cat([generator(one[None]) for one in conditioning])
+        tiles = [{"image": frame, "caption": ""} for frame in to_frames(images)]
+        rows.append({"label": [name], "failed": False, "tiles": tiles})
+    heads = [[f"{number}"] for number in range(1, snakemake.params.pictures + 1)]
+    target = np.asarray(Image.open(snakemake.input.target).convert("RGB"))
+    title = f"{snakemake.params.generator}: known classes at truncation {snakemake.params.truncation}"
+    sheet(rows, heads, target, title=title).save(Path(snakemake.output.sheet))

@@ -1,0 +1,10 @@
+"""One table of what a setting's walks logged."""
+
+from pathlib import Path
+
+from approach.job import job
+from approach.tables import read_losses
+
+with job(snakemake.log[0], f"losses {snakemake.wildcards.setting}"):
+    paths = [Path(path) for path in snakemake.input.logs]
+    read_losses(paths, snakemake.params.seeds).to_csv(snakemake.output.table, index=False)

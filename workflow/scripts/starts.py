@@ -1,0 +1,19 @@
+"""Where every walk of the experiment began."""
+
+from pathlib import Path
+
+import pandas as pd
+from approach.generator import class_names, read_config
+from approach.job import job
+from approach.tables import start_rows
+from approach.trajectories import read_trajectory
+
+with job(snakemake.log[0], "starts"):
+    names = class_names(snakemake.input.get("class_names"), read_config(snakemake.input.architecture))
+    files, rows = iter(snakemake.input.trajectories), []
+    for setting, batches in snakemake.params.batches.items():
+        for seeds in batches.values():
+            path = Path(next(files))
+            walks = [read_trajectory(path, seed) for seed in seeds]
+            rows += [{"setting": setting, **row} for row in start_rows(walks, names)]
+    pd.DataFrame(rows).to_csv(snakemake.output.table, index=False)
