@@ -16,6 +16,7 @@ SHARED = ROOT.parent / "shared" / "data"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 # The tests' models are tiny: a second thread only waits for the first.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 # Two residual blocks up, 32 px, five classes: large enough to have every kind of layer.
 TINY = {
@@ -61,7 +62,7 @@ def tiny_words(tiny) -> str:
     """Hydra overrides that put the tiny generator in place of the study, and make small films."""
     files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
     words = [f"generator.{key}={tiny / name}" for key, name in files.items()]
-    words += ["generator.critic=null", "threads=1", "video.seconds=0.4", "video.fps=10", "video.size=64"]
+    words += ["generator.critic=null", "threads=1", "panorama.grid=6", "video.seconds=0.4", "video.fps=10", "video.size=64"]
     return " ".join(words)
 
 
