@@ -283,8 +283,14 @@ def test_weights_are_never_unpickled_into_code(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"output_dim": 64}, {"layers": [[True, 16, 16]]}, {"layers": "x"}, {"attention_layer_position": 99},
-     {"channel_width": 1}, {"n_stats": "many"}],
+    [
+        {"output_dim": 64},
+        {"layers": [[True, 16, 16]]},
+        {"layers": "x"},
+        {"attention_layer_position": 99},
+        {"channel_width": 1},
+        {"n_stats": "many"},
+    ],
 )
 def test_wrong_config_ends_in_one_line(tmp_path, changes):
     with pytest.raises(UserError, match=r"config\.json"):

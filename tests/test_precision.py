@@ -1,15 +1,16 @@
 """Precision and compilation: what they may change, and what they must not."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
-from approach import precision
+from approach import passes, precision
 from approach.errors import UserError
 from approach.generator import load_generator, read_config
+from approach.losses import LossValues
 from approach.pointwise import missing_compiler
 from approach.stand_in import seeded_state
-
 from test_generator import latents, ours, pictures_and_gradients, write_config
 
 
@@ -92,3 +93,86 @@ def test_compiled_equals_eager(tiny):
 
 def test_json_of_the_tiny_config_is_what_the_package_reads(tmp_path):
     assert set(json.loads(write_config(tmp_path).read_text())) == set(read_config(write_config(tmp_path)).__dict__)
+
+
+def test_compilation_is_decided_by_what_it_saves(shared, caplog, monkeypatch):
+    big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
+    monkeypatch.setattr(precision, "missing_compiler", lambda device: None)
+    assert precision.decide_compile("auto", big, 16 * 500, "cpu")
+    assert not precision.decide_compile("auto", big, 3, "cpu")
+    assert precision.decide_compile("always", big, 3, "cpu")
+    assert not precision.decide_compile("never", big, 10**9, "cpu")
+    monkeypatch.setattr(precision, "missing_compiler", lambda device: "no C++ compiler is installed")
+    assert not precision.decide_compile("always", big, 10**9, "cpu")
+    assert "no C++ compiler" in caplog.text
+
+
+def test_sub_batch_fits_memory(shared):
+    big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
+    a_pass = 3 * 4 * precision.activation_values(big)
+    assert precision.decide_sub_batch(big, "float32", 16, 2 * a_pass, "cpu") == 1
+    assert precision.decide_sub_batch(big, "float32", 16, 10**15, "cpu") == 8
+    assert precision.decide_sub_batch(big, "float32", 10, 10**15, "cpu") == 5  # equal parts
+    assert precision.decide_sub_batch(big, "bf16", 64, 10**15, "cuda") == 64
+    assert precision.decide_sub_batch(big, "float32", 3, 0, "cpu") == 1
+
+
+def test_out_of_memory_is_known_on_the_cpu():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**17)
+    assert precision.is_out_of_memory(caught.value)
+    assert not precision.is_out_of_memory(RuntimeError("something else"))
+
+
+def test_keeping_memory_can_be_switched():
+    assert precision.keep_memory(True) == precision.keep_memory(False)
+
+
+def test_a_pass_is_a_forward_and_a_backward(tiny):
+    config, weights = tiny
+    generator = load_generator(weights, config, truncation=0.4, precision="float64")
+    z, logits = latents(config, n=3)
+    loss = l2_to_nothing
+    images = generator(generator.conditioning(z, torch.softmax(logits / 0.7, 1)))
+    loss(images).total.sum().backward()
+    found = passes.make_pass(generator, loss, 0.7, graphs=False)(z, logits)
+    assert torch.equal(found.images, images)
+    assert torch.equal(found.d_z, z.grad)
+    assert torch.equal(found.d_logits, logits.grad)
+    assert not found.total.requires_grad
+
+
+def test_replayed_passes_do_not_share_memory(tiny, monkeypatch):
+    """What a CUDA graph does, without one: run again on the same inputs, into the same outputs."""
+    config, weights = tiny
+    generator = load_generator(weights, config, truncation=0.4, precision="float64")
+    captures = []
+
+    def capture(run, z, logits):
+        inputs = z.detach().clone(), logits.detach().clone()
+        result = run(*inputs)
+        captures.append(len(z))
+
+        def replay():
+            again = run(*inputs)
+            for before, after in zip(result, again, strict=True):
+                if before is not result.terms:
+                    before.copy_(after)
+            result.terms["l2"].copy_(again.terms["l2"])
+
+        return SimpleNamespace(replay=replay), *inputs, result
+
+    monkeypatch.setattr(passes, "_capture", capture)
+    replayed = passes.make_pass(generator, l2_to_nothing, 1.0, graphs=True)
+    plain = passes.make_pass(generator, l2_to_nothing, 1.0, graphs=False)
+    z, logits = latents(config, n=4)
+    parts = [(z[:2], logits[:2]), (z[2:], logits[2:])]
+    for mine, expected in zip([replayed(*part) for part in parts], [plain(*part) for part in parts], strict=True):
+        assert torch.equal(mine.d_z, expected.d_z)
+        assert torch.equal(mine.terms["l2"], expected.terms["l2"])
+    assert captures == [2]
+
+
+def l2_to_nothing(images):
+    total = images.square().mean((1, 2, 3))
+    return LossValues(total, {"l2": total})

@@ -129,6 +129,11 @@ def film_products():
     return files
 
 
+def recorded_config():
+    """The configuration that experiment.yaml tells: all of it but how the work was shared out."""
+    return {key: value for key, value in PLAN.base.items() if key not in ("seeds_per_job", "replace")}
+
+
 def final_products():
     """Every product of the contract that this run makes."""
     return [
@@ -147,3 +152,90 @@ def summary():
 
 def closing_words():
     return "\n".join(closing_lines(PLAN))
+
+
+# Films
+
+
+def film_entry(wildcards):
+    return PLAN.films[wildcards.film]
+
+
+def candidate_batches(wildcards):
+    """Where a film's candidates walk: setting, seed -> batch file, and the files themselves without repetition."""
+    return sorted(set(candidate_files(wildcards).values()))
+
+
+def candidate_files(wildcards):
+    files = {}
+    for candidate in PLAN.films[wildcards.film]["candidates"]:
+        setting, seed = candidate["setting"], candidate["seed"]
+        batch = next(label for label, seeds in PLAN.settings[setting].batches.items() if seed in seeds)
+        files[f"{setting}/{seed}"] = f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
+    return files
+
+
+def ranking(wildcards):
+    """The measures of all walks, for the films that are chosen by rank; the others know their members."""
+    return f"{RESULTS}/journeys.csv" if PLAN.films[wildcards.film]["vary"] == "rank" else []
+
+
+def candidate_losses(wildcards):
+    settings = {candidate["setting"] for candidate in PLAN.films[wildcards.film]["candidates"]}
+    return [f"{RESULTS}/{setting}/losses.csv" for setting in sorted(settings)] if PLAN.base["video"]["captions"] else []
+
+
+def changes(wildcards):
+    """How the picture changes along each walk: measured only where the film's time follows it."""
+    files = [f"{RESULTS}/films/{wildcards.film}/change-{channel}.npz" for channel in (1, 2, 3)]
+    return files if PLAN.base["video"]["time"] == "perceived" else []
+
+
+def frames_file(path):
+    """A lossless file of frames: kept, so that captions and codec only encode again, or temporary where asked."""
+    return path if PLAN.base["video"]["keep_frames"] else temp(path)
+
+
+# Pictures
+
+
+def survey_loss(film):
+    """What a panorama measures: the loss that its walks share, or else the first yardstick, alike for all three."""
+    wanted = {candidate["setting"] for candidate in PLAN.films[film]["candidates"]}
+    losses = [PLAN.settings[setting].config["loss"] for setting in wanted]
+    if all(loss == losses[0] for loss in losses):
+        return losses[0]
+    name = PLAN.base["measures"][0]
+    return {"name": name, "terms": {name: {"weight": 1.0}}}
+
+
+def survey_files(wildcards):
+    terms = survey_loss(wildcards.film)["terms"]
+    files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
+    if "lpips" in terms:
+        files["backbone"] = planning.backbone_file(PLAN.base)
+    if "critic" in terms:
+        files["critic"] = PLAN.base["generator"]["critic"]
+    return files
+
+
+# Exhibition
+
+
+def exhibition_video(wildcards):
+    """What a file's making depends on: ProRes knows no rate."""
+    keys = ("height", "captions", *(("preset", "mbit") if wildcards.form == "mp4" else ()))
+    return {key: PLAN.base["video"][key] for key in keys}
+
+
+# Page
+
+
+def film_files(file):
+    """One file of every film."""
+    return [f"{RESULTS}/films/{film}/{file}" for film in PLAN.films]
+
+
+def panorama_losses():
+    """What each film's panorama measures: film -> the name of the loss."""
+    return {film: survey_loss(film)["name"] for film in PLAN.films}

@@ -6,12 +6,6 @@ wildcard_constraints:
     form="mov|mp4",
 
 
-def exhibition_video(wildcards):
-    """What a file's making depends on: ProRes knows no rate."""
-    keys = ("height", "captions", *(("preset", "mbit") if wildcards.form == "mp4" else ()))
-    return {key: PLAN.base["video"][key] for key in keys}
-
-
 rule exhibition:
     input:
         choice="results/{name}/films/{film}/film.json",

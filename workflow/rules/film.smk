@@ -4,45 +4,6 @@ TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")
 
 
-def film_entry(wildcards):
-    return PLAN.films[wildcards.film]
-
-
-def candidate_batches(wildcards):
-    """Where a film's candidates walk: setting, seed -> batch file, and the files themselves without repetition."""
-    return sorted(set(candidate_files(wildcards).values()))
-
-
-def candidate_files(wildcards):
-    files = {}
-    for candidate in PLAN.films[wildcards.film]["candidates"]:
-        setting, seed = candidate["setting"], candidate["seed"]
-        batch = next(label for label, seeds in PLAN.settings[setting].batches.items() if seed in seeds)
-        files[f"{setting}/{seed}"] = f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
-    return files
-
-
-def ranking(wildcards):
-    """The measures of all walks, for the films that are chosen by rank; the others know their members."""
-    return f"{RESULTS}/journeys.csv" if PLAN.films[wildcards.film]["vary"] == "rank" else []
-
-
-def candidate_losses(wildcards):
-    settings = {candidate["setting"] for candidate in PLAN.films[wildcards.film]["candidates"]}
-    return [f"{RESULTS}/{setting}/losses.csv" for setting in sorted(settings)] if PLAN.base["video"]["captions"] else []
-
-
-def changes(wildcards):
-    """How the picture changes along each walk: measured only where the film's time follows it."""
-    files = [f"{RESULTS}/films/{wildcards.film}/change-{channel}.npz" for channel in (1, 2, 3)]
-    return files if PLAN.base["video"]["time"] == "perceived" else []
-
-
-def frames_file(path):
-    """A lossless file of frames: kept, so that captions and codec only encode again, or temporary where asked."""
-    return path if PLAN.base["video"]["keep_frames"] else temp(path)
-
-
 rule choose:
     input:
         trajectories=candidate_batches,

@@ -1,16 +1,6 @@
 # Page: the experiment as one page that opens from disk.
 
 
-def film_files(file):
-    """One file of every film."""
-    return [f"{RESULTS}/films/{film}/{file}" for film in PLAN.films]
-
-
-def panorama_losses():
-    """What each film's panorama measures: film -> the name of the loss."""
-    return {film: survey_loss(film)["name"] for film in PLAN.films}
-
-
 rule page:
     input:
         templates=expand(f"{TEMPLATES}/{{file}}", file=["page.html.j2", "page.css", "page.js"]),

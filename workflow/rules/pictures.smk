@@ -1,26 +1,6 @@
 # Pictures: what explains the walks. Panorama and itinerary of a film; arrivals and measures of the experiment.
 
 
-def survey_loss(film):
-    """What a panorama measures: the loss that its walks share, or else the first yardstick, alike for all three."""
-    wanted = {candidate["setting"] for candidate in PLAN.films[film]["candidates"]}
-    losses = [PLAN.settings[setting].config["loss"] for setting in wanted]
-    if all(loss == losses[0] for loss in losses):
-        return losses[0]
-    name = PLAN.base["measures"][0]
-    return {"name": name, "terms": {name: {"weight": 1.0}}}
-
-
-def survey_files(wildcards):
-    terms = survey_loss(wildcards.film)["terms"]
-    files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
-    if "lpips" in terms:
-        files["backbone"] = planning.backbone_file(PLAN.base)
-    if "critic" in terms:
-        files["critic"] = PLAN.base["generator"]["critic"]
-    return files
-
-
 rule survey:
     input:
         unpack(survey_files),
@@ -33,7 +13,7 @@ rule survey:
     benchmark:
         "benchmarks/{name}/films/{film}/survey.tsv"
     conda:
-        "../envs/walk.yaml"
+        "../envs/show.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -100,7 +80,7 @@ rule itinerary:
     benchmark:
         "benchmarks/{name}/films/{film}/itinerary.tsv"
     conda:
-        "../envs/walk.yaml"
+        "../envs/show.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -60,7 +60,7 @@ rule record:
         mem_mb=2000,
         runtime=10,
     params:
-        config=PLAN.base,
+        config=recorded_config(),
         settings={setting.id: setting.values for setting in PLAN.settings.values()},
         films=PLAN.films,
         code=code("record"),

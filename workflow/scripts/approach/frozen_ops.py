@@ -6,7 +6,7 @@ and shift follow. Images are [N, C, H, W] in channels-last memory; norms are [N,
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -54,7 +54,7 @@ class Block(nn.Module):
 class _BlockFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, block, x, *norms):
-        inputs = [x]
+        inputs, norms = [x], [norm.contiguous() for norm in norms]
         for index, conv in enumerate(block.convs):
             inner = block.pointwise.activate(rows(inputs[-1]), *norms[2 * index : 2 * index + 2])
             inputs.append(conv.there(image(inner, inputs[-1])))
@@ -92,61 +92,19 @@ class Attention(nn.Module):
     def __init__(self, kernels: dict[str, Tensor], dtype: torch.dtype):
         super().__init__()
         parts = [kernels[part] for part in ("theta", "phi", "g")]
-        self.widths, self.pointwise = [len(part) for part in parts], EAGER
+        self.widths = [len(part) for part in parts]
         self.inward = FrozenConv(torch.cat(parts).to(dtype))
         self.outward = FrozenConv(kernels["o_conv"].to(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to the same."""
         queries, seen = _ConvFunction.apply(self.inward, x).split([self.widths[0], sum(self.widths[1:])], dim=1)
-        query = rows(queries)
-        key, value = rows(_PoolFunction.apply(seen)).split(self.widths[1:], dim=2)
-        if x.device.type == "cpu":
-            found = _AttendFunction.apply(self, query, key, value)
-        else:
-            query, key, value = (part.unsqueeze(1) for part in (query, key, value))
-            found = F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
+        query = rows(queries).unsqueeze(1)
+        key, value = rows(_PoolFunction.apply(seen)).unsqueeze(1).split(self.widths[1:], dim=3)
+        if x.device.type == "cpu":  # its fused kernel wants keys as wide as values; zeros change no product
+            query, key = (F.pad(part, (0, self.widths[2] - self.widths[1])) for part in (query, key))
+        found = F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
         return x + _ConvFunction.apply(self.outward, image(found, x))
-
-
-class _AttendFunction(torch.autograd.Function):
-    """softmax(query key') value, image by image: query [N, L, E], key [N, S, E], value [N, S, V].
-
-    Keeps no [L, S] table. On the CPU it takes half the time of scaled_dot_product_attention, whose fused kernel
-    wants keys as wide as values there, and whose backward pass multiplies transposed tables: here the table is made
-    anew in the transposed order in which the products read it. Scores and exponentials are in float32 at least.
-    """
-
-    @staticmethod
-    def forward(ctx, attention, query, key, value):
-        out = query.new_empty(*query.shape[:2], value.shape[2])
-        totals = []
-        for one, *parts in zip(out, query, key, value, strict=True):
-            scores = _scores(parts[0], parts[1])
-            seen, total = attention.pointwise.softmax(scores, query.dtype)
-            torch.mm(seen, parts[2], out=one)
-            totals.append(total)
-        ctx.pointwise = attention.pointwise
-        ctx.save_for_backward(query, key, value, out, torch.stack(totals))
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        gradient = gradient.contiguous()
-        means = (gradient.to(ctx.saved_tensors[4].dtype) * ctx.saved_tensors[3]).sum(2, keepdim=True)
-        d_query, d_key, d_value = [], [], []
-        for given, mean, query, key, value, _, total in zip(gradient, means, *ctx.saved_tensors, strict=True):
-            seen, d_scores = ctx.pointwise.softmax_back(_scores(key, query), total.mT, value @ given.mT, mean.mT)
-            d_value.append(seen @ given)
-            d_key.append(d_scores @ query)
-            d_query.append((key.mT.contiguous() @ d_scores).mT)
-        return None, torch.stack(d_query), torch.stack(d_key), torch.stack(d_value)
-
-
-def _scores(a: Tensor, b: Tensor) -> Tensor:
-    wide = torch.promote_types(a.dtype, torch.float32)
-    return a.to(wide) @ b.to(wide).mT
 
 
 class _ConvFunction(torch.autograd.Function):

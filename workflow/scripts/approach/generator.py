@@ -8,7 +8,7 @@ The file format is in biggan_format, the folding in folding, the layers in froze
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .biggan_format import GeneratorConfig, class_names, read_config, read_weights
@@ -70,7 +70,7 @@ class Generator(nn.Module):
 
     def set_compiled(self, on: bool) -> "Generator":
         """Run the norms compiled, or not; precision.missing_compiler says whether the machine can. Returns self."""
-        for layer in (*self.blocks, self.attention, self.picture):
+        for layer in (*self.blocks, self.picture):
             layer.pointwise = compiled() if on else EAGER
         return self
 
@@ -83,7 +83,8 @@ class Generator(nn.Module):
         """Images [N, 3, S, S] in [-1, 1] from conditioning [N, 256]; float32 (float64 in float64 precision)."""
         linear = F.linear(conditioning.to(self.affine.dtype), self.affine, self.affine_bias)
         x, *norms = linear.split(self.widths, dim=1)
-        x = x.to(self.dtype).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # written height, width, channels
+        x = x.to(self.dtype).contiguous()
+        x = x.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # the seed is written height, width, channels
         norms = [norm.unsqueeze(1) for norm in norms]
         for index, block in enumerate(self.blocks):
             if index == self.config.attention_layer_position:

@@ -5,7 +5,7 @@ batch 1 the rearranging cost more than the product in the first layers.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _KEPT_SHAPES = 2  # layouts kept per kernel: a batch's full parts, and its last part

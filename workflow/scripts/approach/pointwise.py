@@ -24,8 +24,6 @@ class Pointwise:
     activate: Callable[..., Tensor]
     activate_back: Callable[..., tuple[Tensor, Tensor, Tensor]]
     mask_back: Callable[..., Tensor]
-    softmax: Callable[..., tuple[Tensor, Tensor]]
-    softmax_back: Callable[..., tuple[Tensor, Tensor]]
     feature_distance: Callable[..., Tensor]
     feature_distance_back: Callable[..., Tensor]
     compiled: bool
@@ -59,26 +57,6 @@ def mask_back(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(gradient, active, 0).mul_(scale.to(gradient.dtype))
 
 
-def softmax(scores: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The softmax of scores [L, S] over S, in dtype, and the logarithm of its denominators [L, 1]."""
-    total = scores.logsumexp(1, keepdim=True)
-    return (scores - total).exp_().to(dtype), total
-
-
-def softmax_back(scores: Tensor, total: Tensor, gradient: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """The softmax once more, and the gradient of the scores, both transposed: [S, L] in gradient's type.
-
-    scores [S, L]; total [1, L] from `softmax`; gradient [S, L] of the softmax; mean [1, L] of gradient under it.
-    """
-    seen = (scores - total).exp_()
-    return seen.to(gradient.dtype), (gradient.to(seen.dtype).sub(mean)).mul_(seen).to(gradient.dtype)
-
-
-def _softmax_back_fused(scores: Tensor, total: Tensor, gradient: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    seen = torch.exp(scores - total)
-    return seen.to(gradient.dtype), ((gradient - mean) * seen).to(gradient.dtype)
-
-
 def feature_distance(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """LPIPS pixel by pixel: sum over channels of weight * (unit(features) - target)^2.
 
@@ -102,16 +80,35 @@ def feature_distance_back(gradient: Tensor, features: Tensor, target: Tensor, we
 
 _LEAST, _EPSILON = 1e-24, 1e-10  # a pixel whose features are all 0 has no direction, and no gradient that is NaN
 
-EAGER = Pointwise(activate, activate_back, mask_back, softmax, softmax_back, feature_distance,
-                  feature_distance_back, compiled=False)
+EAGER = Pointwise(activate, activate_back, mask_back, feature_distance, feature_distance_back, compiled=False)
 
 
 @functools.cache
 def compiled() -> Pointwise:
-    """The functions compiled by torch.compile for any shape; compilation happens at the first call with a shape."""
-    make = functools.partial(torch.compile, dynamic=True, fullgraph=True)
-    return Pointwise(make(_activate_fused), make(_activate_back_fused), make(mask_back), make(softmax),
-                     make(_softmax_back_fused), make(feature_distance), make(feature_distance_back), compiled=True)
+    """The functions compiled by torch.compile for any shape; compilation happens at a first call.
+
+    A function is compiled anew for another type, for batch 1, and for more than 4096 pixels: PyTorch's limit of eight
+    versions is raised, beyond which it would give up.
+    """
+    torch._dynamo.config.recompile_limit = 64
+    return Pointwise(
+        _compile(_activate_fused),
+        _compile(_activate_back_fused),
+        _compile(mask_back),
+        _compile(feature_distance),
+        _compile(feature_distance_back),
+        compiled=True,
+    )
+
+
+def _compile(function: Callable) -> Callable:
+    fast = torch.compile(function, dynamic=True, fullgraph=True)
+
+    def call(*arguments):
+        # as data alone: whether a tensor wants a gradient or is another's view would each mean a further version
+        return fast(*(value.data for value in arguments))
+
+    return call
 
 
 def missing_compiler(device: torch.device) -> str | None:

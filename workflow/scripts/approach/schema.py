@@ -116,7 +116,7 @@ class Montage(Section):
 class Panorama(Section):
     """The loss on the plane through a film's three arrivals."""
 
-    grid: int = key("points of the survey along the longer side", "points", ge=4, le=1000)
+    grid: int = key("points of the survey along the longer side", "points", ge=6, le=1000)
     colours: Literal["fog", "dusk"] = key("palette of the relief")
 
 

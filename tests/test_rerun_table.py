@@ -1,0 +1,233 @@
+"""The rerun table: what each change makes Snakemake do again, asked of the real Snakefile in a copied tree."""
+
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from copy import copy
+
+import pytest
+from conftest import ROOT, Workflow, count_jobs
+from PIL import Image
+
+KEYS = {"name": "table", "loss": "l2", "seeds": 3, "steps": 4, "target": "target.png"}
+LIBRARY = "workflow/scripts/approach"
+FILM = "results/table/films/starts+loss~l2+lr~0.05"
+
+
+class Copy(Workflow):
+    """The workflow in a copied tree, whose code can be edited."""
+
+    def __init__(self, folder, words, tree):
+        super().__init__(folder, words)
+        self.tree = tree
+        for part in ("Snakefile", "workflow", "config", "profiles", "resources"):
+            place = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            place(ROOT / part, tree / part)
+
+    def command(self, *options, hydra="", **config):
+        """As the project's own, of the copy."""
+        moved = {str(ROOT / path): str(self.tree / path) for path in ("Snakefile", "profiles/default")}
+        return [moved.get(word, word) for word in super().command(*options, hydra=hydra, **config)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny, tiny_words):
+    """A finished experiment: one loss, three seeds, four steps; its own copies of target and generator."""
+    folder, tree = tmp_path_factory.mktemp("table"), tmp_path_factory.mktemp("tree")
+    for file in tiny.iterdir():
+        shutil.copy2(file, folder / file.name)
+    Image.effect_noise((48, 48), 60).convert("RGB").save(folder / "target.png")
+    words = tiny_words.replace(f"{tiny}/", "")
+    workflow = Copy(folder, words, tree)
+    workflow.done(**KEYS)
+    return workflow
+
+
+@contextmanager
+def edited(path, *replacements):
+    """A text file with something else in it for a while; its time stamp is new, and old again afterwards."""
+    text, times = path.read_bytes(), path.stat()
+    changed = text.decode()
+    for old, new in replacements:
+        assert old in changed, f"{path.name} no longer has {old!r}"
+        changed = changed.replace(old, new, 1)
+    path.write_text(changed)
+    try:
+        yield
+    finally:
+        path.write_bytes(text)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@contextmanager
+def touched(path):
+    """A file with a new time stamp and the old content."""
+    times = path.stat()
+    os.utime(path, (time.time() + 60, time.time() + 60))
+    try:
+        yield
+    finally:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def jobs(words):
+    """ "a 3*b" as rule -> count: {"a": 1, "b": 3}."""
+    pairs = [word.rpartition("*") for word in words.split()]
+    return {rule: int(count or 1) for count, _, rule in pairs}
+
+
+# What follows a walk, of one setting with one film, by what it reads.
+TABLES = "losses gather_losses plot_losses"
+STILLS = "stills montage"
+MEASURED = "journeys montage_of_arrivals arrivals"
+ENCODED = "3*encode_channel triptych player"
+TIMED = f"timing 3*render {ENCODED}"
+SURVEYED = "survey panorama"
+FILMED = f"choose {TIMED} {SURVEYED} itinerary"
+TOLD = "record page"
+AFTER_WALK = f"{TABLES} {STILLS} {MEASURED} starts {FILMED} {TOLD}"
+WALK = f"invert {AFTER_WALK}"
+
+# a change of the command line: keys, Hydra words, what runs
+VALUES = {
+    "nothing": ({}, "", ""),
+    "a rate": ({"lr": 0.1}, "", WALK),
+    "the steps": ({"steps": 5}, "", WALK),
+    "the warm-up": ({}, "optimizer.warmup=0.2", WALK),
+    "the loss's weight": ({}, "loss.terms.l2.weight=2", WALK),
+    "the spread of the starts": ({}, "start.spread=2", WALK),
+    "the truncation": ({}, "generator.truncation=0.5", WALK),
+    "the target's fit": ({}, "target.fit=pad", f"prepare_target {WALK}"),
+    "an unused LPIPS network": ({}, "perceptual.net=vgg", TOLD),
+    "seeds per job": ({"seeds_per_job": 1}, "", ""),
+    "the measures": ({}, "measures=[l2]", f"{STILLS} {MEASURED} {TOLD}"),
+    "the moments of a sheet": ({}, "montage.moments=4", f"{STILLS} {MEASURED} {TOLD}"),
+    "the tiles of a sheet": ({}, "montage.tile=64", f"montage montage_of_arrivals {TOLD}"),
+    "the panorama's grid": ({}, "panorama.grid=5", f"{SURVEYED} {TOLD}"),
+    "the panorama's palette": ({}, "panorama.colours=dusk", f"panorama {TOLD}"),
+    "the film's length": ({}, "video.seconds=0.6", f"{TIMED} {TOLD}"),
+    "the veil": ({}, "video.veil=0.5", f"3*render {ENCODED} {TOLD}"),
+    "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
+    "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
+    "one more rate": ({"lr": "0.05,0.1"}, "", f"{WALK} plot_measures"),
+    "one more seed": ({"seeds": "0,1,2,7"}, "", f"invert {TABLES} {STILLS} {MEASURED} starts {TOLD}"),
+    "one seed fewer": ({"seeds": "0,1"}, "", f"{TABLES} {STILLS} {MEASURED} starts {TOLD}"),
+}
+
+
+@pytest.mark.parametrize("change", VALUES)
+def test_a_value(finished, change):
+    keys, hydra, wanted = VALUES[change]
+    assert finished.planned(hydra=hydra, **{**KEYS, **keys}) == jobs(wanted)
+
+
+# an edit of the code: file in the tree, what is replaced by what, what runs
+CODE = {
+    "a function of the walk": (f"{LIBRARY}/walk.py", ("import math\n", "import math\n\nUNUSED = 1\n"), WALK),
+    "a comment": (f"{LIBRARY}/walk.py", ("import math\n", "import math\n\n# A remark.\n"), ""),
+    "a docstring": (f"{LIBRARY}/walk.py", ('"""', '"""In other words: '), ""),
+    "a function of the montage": (
+        f"{LIBRARY}/montage.py",
+        ("\nimport ", "\nUNUSED = 1\nimport "),
+        "montage montage_of_arrivals",
+    ),
+    "the captions": (f"{LIBRARY}/captions.py", ("\nimport ", "\nUNUSED = 1\nimport "), f"{ENCODED} page"),
+    "a script": ("workflow/scripts/journeys.py", ("\nfrom ", "\nUNUSED = 1\nfrom "), f"{MEASURED} page"),
+    "the page's template": (f"{LIBRARY}/templates/page.html.j2", ("<body", "<!-- . --><body"), "page"),
+    "a rule's memory": ("workflow/rules/inversion.smk", ("mem_mb=8000", "mem_mb=9000"), ""),
+    "a package, without conda": ("workflow/envs/show.yaml", ("pillow==", "pillow>="), ""),
+}
+
+
+@pytest.mark.parametrize("change", CODE)
+def test_an_edit(finished, change):
+    file, replacement, wanted = CODE[change]
+    with edited(finished.tree / file, replacement):
+        assert finished.planned(**KEYS) == jobs(wanted)
+
+
+def test_a_pull_that_changes_nothing_runs_nothing(finished):
+    """Git gives every file that it writes a new time stamp."""
+    for path in [*finished.tree.rglob("*.py"), *finished.tree.rglob("*.smk"), *finished.tree.rglob("*.yaml")]:
+        os.utime(path, (time.time() + 60, time.time() + 60))
+    assert finished.planned(**KEYS) == {}
+
+
+@pytest.mark.parametrize("file", ["generator.safetensors", "target.png", "classes.json"])
+def test_a_touched_file_runs_nothing(finished, file):
+    """The weights are over 1 MB, up to which Snakemake compares checksums unless told otherwise."""
+    if file == "generator.safetensors":
+        assert (finished.folder / file).stat().st_size > 1_000_000
+    with touched(finished.folder / file):
+        assert finished.planned(**KEYS) == {}
+
+
+def test_another_target(finished):
+    file = finished.folder / "target.png"
+    kept, times = file.read_bytes(), file.stat()
+    Image.effect_noise((48, 48), 20).convert("RGB").save(file)
+    try:
+        refusal = finished.run("-n", **KEYS)
+        assert refusal.returncode == 1
+        assert "replace=true" in refusal.stderr
+        assert finished.planned(**KEYS, replace="true") == jobs(f"prepare_target {WALK}")
+    finally:
+        file.write_bytes(kept)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_other_weights(finished):
+    file = finished.folder / "generator.safetensors"
+    kept, times = file.read_bytes(), file.stat()
+    file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    try:
+        assert finished.planned(**KEYS, replace="true") == jobs(WALK)
+    finally:
+        file.write_bytes(kept)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+# Snakemake looks at environment files only where conda makes the environments; this one is asked about itself alone.
+CONDA = """#!/bin/sh
+case "$*" in
+  *--version*) echo "conda 24.7.1" ;;
+  *info*) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
+  *) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def with_conda(finished, tmp_path_factory):
+    """The finished experiment as if conda had made its environments."""
+    folder, tools = tmp_path_factory.mktemp("with") / "conda", tmp_path_factory.mktemp("tools")
+    shutil.copytree(finished.folder, folder, symlinks=True, copy_function=shutil.copy2)
+    (tools / "conda").write_text(CONDA)
+    (tools / "conda").chmod(0o755)
+    workflow = copy(finished)
+    workflow.folder = folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+        workflow.done("--sdm", "conda", "--touch", **KEYS)
+        yield workflow
+
+
+PACKAGES = {"show": AFTER_WALK, "walk": f"prepare_target {WALK}"}
+
+
+@pytest.mark.parametrize("environment", PACKAGES)
+def test_a_package_version(with_conda, environment):
+    file = with_conda.tree / "workflow" / "envs" / f"{environment}.yaml"
+    with edited(file, ("pillow==", "pillow!=")):
+        result = with_conda.done("-n", "--quiet", "rules", "--sdm", "conda", **KEYS)
+    assert count_jobs(result.stdout + result.stderr) == jobs(PACKAGES[environment])
+
+
+def test_a_deleted_product(finished):
+    sheet = finished.folder / "results/table/loss~l2+lr~0.05/montage.png"
+    away = sheet.rename(sheet.with_suffix(".away"))
+    try:
+        assert finished.planned(**KEYS) == jobs("montage")
+    finally:
+        away.rename(sheet)

@@ -1,0 +1,221 @@
+"""A real Slurm on one machine: a small experiment through profiles/slurm, one job cancelled half-way, the same bytes.
+
+It writes to /etc/slurm, so it runs only where asked for (SLURM_SANDBOX=1), as root, and where no slurm.conf exists.
+It removes what it wrote and stops every daemon that it started.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from approach.devices import gpus_needed
+from approach.inversion import resolve_device
+from conftest import ROOT, Workflow, count_jobs
+
+ETC = Path("/etc/slurm")
+DAEMONS = ("munged", "slurmctld", "slurmd")
+ALLOWED = os.environ.get("SLURM_SANDBOX") == "1" and os.geteuid() == 0 and not (ETC / "slurm.conf").exists()
+sandboxed = pytest.mark.skipif(
+    not ALLOWED or not all(shutil.which(daemon, path=f"{os.environ['PATH']}:/usr/sbin") for daemon in DAEMONS),
+    reason="a Slurm of its own needs SLURM_SANDBOX=1, root, Debian's slurmctld, slurmd, munge, and no slurm.conf",
+)
+
+# Without accounting, with one stand-in card. SLURM_CONF alone would not reach the jobs' own commands.
+SLURM_CONF = """
+ClusterName=sandbox
+SlurmctldHost={host}(127.0.0.1)
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+SlurmUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+ReturnToService=2
+MinJobAge=3600
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 300}
+# All the kinds of jobs: alone, on the card, gathered per setting, gathered for the experiment. Films are left out.
+ONLY = ("--until", "montage", "montage_of_arrivals")
+SETTING = "loss~l2+lr~0.05"
+WALKS = f"results/cluster/{SETTING}"
+BATCHES = ("0-1", "2-3")
+
+
+class Clustered(Workflow):
+    """Runs through profiles/slurm; the inversion asks for the stand-in card."""
+
+    def command(self, *options, hydra="", **config):
+        """As locally, but for the profile."""
+        words = super().command(*options, "--set-resources", "invert:gpu=1", hydra=hydra, **config)
+        local, cluster = (str(ROOT / "profiles" / name) for name in ("default", "slurm"))
+        return [cluster if word == local else word for word in words]
+
+
+def said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def until(condition, what: str, patience: float = 300):
+    """The first true answer of a condition."""
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
+
+
+@pytest.fixture
+def slurm():
+    """A running Slurm; its folder lies outside pytest's, whose folders munged's user may not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="slurm-sandbox-", dir="/tmp"))
+    folder.chmod(0o755)
+    for name in ("munge", "state", "spool"):
+        (folder / name).mkdir(mode=0o755)
+    host = said("hostname", "-s").strip()
+    had_etc, running, written = ETC.is_dir(), [], []
+    try:
+        (folder / "munge/key").write_bytes(os.urandom(128))
+        (folder / "munge/key").chmod(0o400)
+        for path in (folder / "munge", folder / "munge/key"):
+            shutil.chown(path, "munge", "munge")
+        ETC.mkdir(exist_ok=True)
+        files = {"slurm.conf": SLURM_CONF.format(host=host, folder=folder), "gres.conf": "Name=gpu File=/dev/null\n"}
+        for name, text in files.items():
+            with (ETC / name).open("x") as file:
+                file.write(text)
+            written.append(ETC / name)
+        places = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        munged = ["munged", "--foreground", *(f"--{name}={folder}/munge/{file}" for name, file in places.items())]
+        for command in (["runuser", "-u", "munge", "--", *munged], ["slurmctld", "-D"], ["slurmd", "-D"]):
+            with (folder / "daemons.log").open("a") as log:
+                path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+                running.append(subprocess.Popen(command, stdout=log, stderr=log, env=path))
+            if command[-1].startswith("--"):
+                until((folder / "munge/socket").exists, "munged", 30)
+        until(lambda: "idle" in subprocess.getoutput("sinfo --noheader --format=%T"), "an idle node", 60)
+        yield folder
+    finally:
+        if len(running) == 3:
+            subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
+            subprocess.getoutput("timeout 60 sh -c 'while squeue --noheader | grep -q .; do sleep 0.5; done'")
+        for daemon in reversed(running):
+            daemon.send_signal(signal.SIGTERM)
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+        for path in written:
+            path.unlink()
+        if not had_etc:
+            ETC.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def jobs() -> dict[str, dict[str, str]]:
+    """What Slurm knows of the jobs: id -> state, comment (rule and wildcards), what was asked for."""
+    found = {}
+    for line in said("scontrol", "--oneliner", "show", "jobs").splitlines():
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "JobId" in fields:
+            found[fields["JobId"]] = fields
+    return found
+
+
+def step_of(log: Path) -> int:
+    """The step that a walk's log says last."""
+    steps = re.findall(r"step (\d+)/", log.read_text()) if log.exists() else []
+    return int(steps[-1]) if steps else 0
+
+
+def walk_of(batch: str) -> str | None:
+    """The id of the running job that walks a batch."""
+    for number, fields in jobs().items():
+        if fields["JobState"] == "RUNNING" and "invert" in fields["Comment"] and batch in fields["Comment"]:
+            return number
+    return None
+
+
+@sandboxed
+@pytest.mark.timeout(1500)
+def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, tiny_words, slurm, request):
+    local = Workflow(tmp_path / "local", tiny_words)
+    cluster = Clustered(tmp_path / "cluster", tiny_words)
+    for workflow in (local, cluster):
+        workflow.folder.mkdir()
+    local.done("--until", "invert", **KEYS)
+    walks = [f"{WALKS}/trajectories/{batch}.safetensors" for batch in BATCHES]
+    wanted = [(local.folder / walk).read_bytes() for walk in walks]
+
+    began = time.monotonic()
+    with (tmp_path / "first.log").open("w") as log:
+        first = subprocess.Popen(
+            cluster.command(*ONLY, "--retries", "0", **KEYS), cwd=cluster.folder, stdout=log, stderr=log
+        )
+    request.addfinalizer(first.kill)
+    logs = {batch: cluster.folder / f"logs/cluster/{SETTING}/invert/{batch}.log" for batch in BATCHES}
+    batch = until(lambda: next((b for b, log in logs.items() if step_of(log) >= 20), None), "a walk under way")
+    number = until(lambda: walk_of(batch), f"the job of {batch}")
+    assert "gpu" in str({key: value for key, value in jobs()[number].items() if "Tres" in key or "TRES" in key})
+    said("scancel", number)
+    assert first.wait(600) == 1
+    assert jobs()[number]["JobState"] == "CANCELLED"
+    assert "the same command goes on from here" in logs[batch].read_text()
+    assert not (cluster.folder / f"{WALKS}/trajectories/{batch}.safetensors").exists()
+    other = BATCHES[1 - BATCHES.index(batch)]
+    assert (cluster.folder / f"{WALKS}/trajectories/{other}.safetensors").exists()
+
+    cluster.done(*ONLY, **KEYS)
+    assert "goes on at step" in logs[batch].read_text()
+    assert [(cluster.folder / walk).read_bytes() for walk in walks] == wanted
+    assert (cluster.folder / WALKS / "montage.png").exists()
+    assert (cluster.folder / "results/cluster/montage.png").exists()
+    table = "\n".join(f"{n} {job['JobState']} {job['RunTime']} {job['Comment'][:90]}" for n, job in jobs().items())
+    print(f"{time.monotonic() - began:.0f} s, {len(jobs())} jobs\n{table}")
+
+
+def test_a_gpu_is_asked_for_where_the_device_is_one(monkeypatch):
+    assert gpus_needed("cpu") == 0
+    assert gpus_needed("cuda") == gpus_needed("cuda:1") == gpus_needed("mps") == 1
+    assert gpus_needed("auto") == (resolve_device("auto") != "cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus_needed("auto") == (resolve_device("auto") == "mps")
+
+
+def test_the_gpu_profile_gives_the_card_to_one_job_and_walks_more_seeds_in_it(workflow):
+    local, gpu = (str(ROOT / "profiles" / name) for name in ("default", "gpu"))
+    keys = {"name": "cards", "loss": "l2", "seeds": 20, "steps": 2}
+    command = [gpu if word == local else word for word in workflow.command("-n", "--until", "invert", **keys)]
+    planned = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=True)
+    text = planned.stdout + planned.stderr
+    assert count_jobs(text) == {"prepare_target": 1, "invert": 1}  # 64 seeds a job, from configuration.yaml
+    assert "gpu=1" in text  # device=cuda, likewise
+
+
+def test_planning_imports_no_torch(root):
+    modules = "devices, plan, sweep, batches, digest, estimate"
+    code = f"import sys; from approach import {modules}; print('torch' in sys.modules)"
+    folder = root / "workflow" / "scripts"
+    assert said("env", f"PYTHONPATH={folder}", sys.executable, "-c", code).strip() == "False"
