@@ -10,7 +10,7 @@ demo: .venv/installed
 	@$(BIN)/snakemake --cores $(CORES)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

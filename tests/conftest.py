@@ -62,7 +62,8 @@ def tiny_words(tiny) -> str:
     """Hydra overrides that put the tiny generator in place of the study, and make small films."""
     files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
     words = [f"generator.{key}={tiny / name}" for key, name in files.items()]
-    words += ["generator.critic=null", "threads=1", "panorama.grid=6", "video.seconds=0.4", "video.fps=10", "video.size=64"]
+    words += ["generator.critic=null", "threads=1", "panorama.grid=6"]
+    words += ["video.seconds=0.4", "video.fps=10", "video.size=64"]
     return " ".join(words)
 
 

@@ -26,6 +26,7 @@ from .precision import (
     decide_sub_batch,
     free_memory,
     is_out_of_memory,
+    keep_memory,
     outer_dtype,
     set_matrix_precision,
 )
@@ -72,6 +73,8 @@ def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dic
         "precision": precision,
         "threads": config["threads"],
         "compiled": decide_compile(config["compile"], architecture, len(seeds) * (config["steps"] + 1), device),
+        # a replayed graph cannot be split when memory runs out, so it is used where compilation is asked for
+        "graphs": device.startswith("cuda") and config["compile"] == "always",
         "sub_batch": min(config["sub_batch"] or fits, len(seeds)),
         "split_at": [],
     }
@@ -128,6 +131,7 @@ def invert(
         decisions = resumed[1] if resumed else decide(config, seeds, architecture)
         device, precision = decisions["device"], decisions["precision"]
         set_matrix_precision(precision, device)
+        keep_memory()
         weights = read_weights(sources.weights, architecture)
         generator = load_generator(
             weights, architecture, truncation=config["truncation"], device=device, precision=precision
@@ -240,6 +244,7 @@ def walk_in_memory(generator, loss, state: State, seeds: list[int], config: dict
                 temperature=config["start"]["temperature"],
                 truncation=config["truncation"],
                 sub_batch=decisions["sub_batch"],
+                graphs=decisions["graphs"],
                 after_step=after_step,
             )
         except RuntimeError as error:

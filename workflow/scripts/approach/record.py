@@ -66,7 +66,7 @@ def first_contact_report(record: dict, journeys: list[dict], losses, pictures: l
     generator = record["configuration"]["generator"]
     per_step = losses["seconds"].sum() / max(1, losses["step"].max() + 1)
     walks = [
-        f"| {row['seed']} | {row['start_class']} | {row['start_loss']:.4g} | {row['final_loss']:.4g} | {row['status']} |"
+        "| {seed} | {start_class} | {start_loss:.4g} | {final_loss:.4g} | {status} |".format(**row)
         for row in journeys
     ]
     shown = [f"![{Path(path).stem}]({Path(path).relative_to(folder)})" for path in pictures]

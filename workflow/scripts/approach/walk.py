@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .passes import make_pass
 from .starts import Latents, truncated_normal
 
 FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy", "top_class", "seconds")
@@ -77,6 +78,7 @@ def walk(
     temperature: float,
     truncation: float,
     sub_batch: int,
+    graphs: bool = False,
     after_step: Callable[[State, Tensor], None] = lambda state, images: None,
 ) -> State:
     """Walk a batch of seeds from its state to the last step.
@@ -92,6 +94,7 @@ def walk(
         temperature: of the softmax that makes class probabilities of the logits.
         truncation: the generator's.
         sub_batch: seeds per forward pass.
+        graphs: replay each pass as a CUDA graph.
         after_step: called with the state and the last images [N, 3, S, S] once a step's rows are final.
 
     Returns:
@@ -109,15 +112,18 @@ def walk(
     )
     if state.adam is not None:
         adam.load_state_dict(state.adam)
+    one_pass = make_pass(generator, loss, temperature, graphs=graphs)
     parts = [slice(first, first + sub_batch) for first in range(0, len(seeds), sub_batch)]
     before = state.previous
 
     for step in range(state.step, steps + 1):
         began = time.monotonic()
-        adam.zero_grad()
-        seen = [_forward(generator, loss, z[part], logits[part], temperature) for part in parts]
-        images, classes, total = (torch.cat([each[i] for each in seen]) for i in range(3))
-        terms = [torch.cat([each[3][name] for each in seen]) for name in seen[0][3]]
+        seen = [one_pass(z[part], logits[part]) for part in parts]
+        images, classes, total, z.grad, logits.grad = (
+            torch.cat([getattr(each, name) for each in seen])
+            for name in ("images", "classes", "total", "d_z", "d_logits")
+        )
+        terms = [torch.cat([each.terms[name] for each in seen]) for name in seen[0].terms]
         norm = (z.grad.square().sum(1) + (logits.grad.square().sum(1) if free else 0)).sqrt()
         lr_z = optimizer["lr"] * rate(step, steps, optimizer["warmup"], optimizer["decay"])
         lr_classes = lr_z * optimizer["class_ratio"] if free else 0.0
@@ -156,16 +162,6 @@ def walk(
         state.adam = adam.state_dict()
         after_step(state, images)
     return state
-
-
-def _forward(generator, loss, z: Tensor, logits: Tensor, temperature: float):
-    """One pass there and back for a part of the batch: images, classes, total, terms, all detached."""
-    classes = torch.softmax(logits / temperature, dim=1)
-    images = generator(generator.conditioning(z, classes))
-    values = loss(images)
-    values.total.sum().backward()
-    terms = {name: value.detach() for name, value in values.terms.items()}
-    return images.detach(), classes.detach(), values.total.detach(), terms
 
 
 def _bound(z: Tensor, bound: str, truncation: float, seeds: list[int], step: int) -> None:
