@@ -219,7 +219,7 @@ def journeys(count, failed=()):
             "loss": "l2",
             "seed": seed,
             "final_l2": 0.1 + 0.01 * ((seed * 7) % count),
-            "final_class": "alp",
+            "arrival_class": "alp",
             "final_loss": 1.0,
             "strangeness": float((seed * 3) % count),
             "status": "failed" if seed in failed else "ok",

@@ -109,12 +109,15 @@ def test_compilation_is_decided_by_what_it_saves(shared, caplog, monkeypatch):
 
 def test_sub_batch_fits_memory(shared):
     big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
-    a_pass = 3 * 4 * precision.activation_values(big)
-    assert precision.decide_sub_batch(big, "float32", 16, 2 * a_pass, "cpu") == 1
-    assert precision.decide_sub_batch(big, "float32", 16, 10**15, "cpu") == 8
-    assert precision.decide_sub_batch(big, "float32", 10, 10**15, "cpu") == 5  # equal parts
+    small = read_config(shared / "biggan" / "biggan-deep-128-config.json")
+    a_seed = 3 * 4 * precision.activation_values(big)
+    assert precision.decide_sub_batch(big, "float32", 16, 2 * 4 * a_seed, "cuda") == 4
+    assert precision.decide_sub_batch(big, "float32", 10, 2 * 4 * a_seed, "cuda") == 4  # 4, 4, 2
+    assert precision.decide_sub_batch(big, "float32", 9, 2 * 4 * a_seed, "cuda") == 3  # equal parts
     assert precision.decide_sub_batch(big, "bf16", 64, 10**15, "cuda") == 64
-    assert precision.decide_sub_batch(big, "float32", 3, 0, "cpu") == 1
+    assert precision.decide_sub_batch(big, "float32", 3, 0, "cuda") == 1
+    assert precision.decide_sub_batch(big, "float32", 16, 10**15, "cpu") == 1
+    assert precision.decide_sub_batch(small, "float32", 16, 10**15, "cpu") == 4
 
 
 def test_out_of_memory_is_known_on_the_cpu():

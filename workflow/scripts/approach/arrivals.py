@@ -92,7 +92,7 @@ def caption(row: dict) -> list[str]:
     measures = [
         f"{name.removeprefix('final_')} {value:.3g}"
         for name, value in row.items()
-        if name.startswith("final_") and name not in ("final_loss", "final_class") and value == value
+        if name.startswith("final_") and name != "final_loss" and value == value
     ]
     failed = f", stopped at step {row['last_step']}" if row["status"] == "failed" else ""
     setting = row["setting"].replace("loss~", "").replace("+", " · ").replace("~", " ")

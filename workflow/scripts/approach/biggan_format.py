@@ -44,16 +44,20 @@ def read_config(path: str | Path) -> GeneratorConfig:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot read the generator's configuration ({error.strerror}); "
-                        "check the generator's config path") from error
+        raise UserError(
+            f"{path}: cannot read the generator's configuration ({error.strerror}); check the generator's config path"
+        ) from error
     except ValueError as error:
-        raise UserError(f"{path}: not a JSON file ({error}); "
-                        "give the config.json published with the weights") from error
+        raise UserError(
+            f"{path}: not a JSON file ({error}); give the config.json published with the weights"
+        ) from error
     known = {field.name for field in fields(GeneratorConfig)}
     missing = sorted(known - set(raw)) if isinstance(raw, dict) else sorted(known)
     if missing:
-        raise UserError(f"{path}: no BigGAN-deep configuration, it lacks {', '.join(missing)}; "
-                        "give the config.json published with the weights")
+        raise UserError(
+            f"{path}: no BigGAN-deep configuration, it lacks {', '.join(missing)}; "
+            "give the config.json published with the weights"
+        )
     if unknown := sorted(set(raw) - known):
         log.info("%s: unknown fields ignored: %s", path, ", ".join(unknown))
     try:
@@ -61,8 +65,9 @@ def read_config(path: str | Path) -> GeneratorConfig:
         config = GeneratorConfig(**{key: raw[key] for key in known - {"layers"}}, layers=layers)
         _check_geometry(config)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: no BigGAN-deep can be built from it ({error}); "
-                        "give the config.json published with the weights") from error
+        raise UserError(
+            f"{path}: no BigGAN-deep can be built from it ({error}); give the config.json published with the weights"
+        ) from error
     return config
 
 
@@ -97,8 +102,9 @@ def block_places(config: GeneratorConfig) -> list[BlockPlace]:
     for index, (up, wide_in, wide_out) in enumerate(config.layers):
         number = index + (index >= config.attention_layer_position)
         channels = wide_in * config.channel_width
-        places.append(BlockPlace(f"generator.layers.{number}", up, channels, channels // 4,
-                                 wide_out * config.channel_width))
+        places.append(
+            BlockPlace(f"generator.layers.{number}", up, channels, channels // 4, wide_out * config.channel_width)
+        )
     return places
 
 
@@ -157,12 +163,17 @@ def read_weights(path: str | Path, config: GeneratorConfig) -> dict[str, Tensor]
     tensors = _load_tensors(path)
     wanted = _wanted_shapes(tensors, config)
     wrong = [f"{name} is missing" for name in wanted if name not in tensors]
-    wrong += [f"{name} has shape {list(tensors[name].shape)} instead of {list(shape)}"
-              for name, shape in wanted.items() if name in tensors and tuple(tensors[name].shape) != shape]
+    wrong += [
+        f"{name} has shape {list(tensors[name].shape)} instead of {list(shape)}"
+        for name, shape in wanted.items()
+        if name in tensors and tuple(tensors[name].shape) != shape
+    ]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise UserError(f"{path}: not the weights of this {config.output_dim} px configuration: {wrong[0]}{more}; "
-                        "give weights and config.json of the same generator")
+        raise UserError(
+            f"{path}: not the weights of this {config.output_dim} px configuration: {wrong[0]}{more}; "
+            "give weights and config.json of the same generator"
+        )
     if unknown := sorted(set(tensors) - set(wanted)):
         log.warning("%s: %d unknown tensors ignored: %s", path, len(unknown), ", ".join(unknown))
     weights = {name: _at_least_float32(tensors[name]) for name in wanted}
@@ -179,10 +190,19 @@ def _load_tensors(path: Path) -> dict[str, Tensor]:
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot read the generator's weights ({error.strerror or error}); "
-                        "check the path or fetch them again") from error
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError,
-            struct.error) as error:
+        raise UserError(
+            f"{path}: cannot read the generator's weights ({error.strerror or error}); "
+            "check the path or fetch them again"
+        ) from error
+    except (
+        SafetensorError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        struct.error,
+    ) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(f"{path}: corrupt or no weights file ({reason}); fetch the file again") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
@@ -221,6 +241,7 @@ def class_names(path: str | Path | None, config: GeneratorConfig) -> list[str]:
             raise UserError(f"{path}: cannot read the class names ({error}); give a JSON list of names") from error
     if not isinstance(names, list) or len(names) != config.num_classes:
         count = len(names) if isinstance(names, list) else "no list of"
-        raise UserError(f"{source}: {count} class names for a generator of {config.num_classes} classes; "
-                        "give one name a class")
+        raise UserError(
+            f"{source}: {count} class names for a generator of {config.num_classes} classes; give one name a class"
+        )
     return [str(name) for name in names]

@@ -43,8 +43,14 @@ class Block(nn.Module):
             middle = UpThenConv(second.to(dtype))
         else:
             middle = FrozenUpConv(second, dtype)
-        self.convs = nn.ModuleList([FrozenConv(first.to(dtype)), middle, FrozenConv(third.to(dtype)),
-                                    FrozenConv(last.to(dtype), folded.bias.to(dtype))])
+        self.convs = nn.ModuleList(
+            [
+                FrozenConv(first.to(dtype)),
+                middle,
+                FrozenConv(third.to(dtype)),
+                FrozenConv(last.to(dtype), folded.bias.to(dtype)),
+            ]
+        )
 
     def forward(self, x: Tensor, norms: list[Tensor]) -> Tensor:
         """[N, in, H, W] to [N, out, H or 2H, ...]; norms are four pairs of scale and shift."""
@@ -76,8 +82,7 @@ class _BlockFunction(torch.autograd.Function):
         inner = gradient
         for index in (3, 2, 1, 0):
             inner = rows(block.convs[index].back(inner))
-            inner, *pair = block.pointwise.activate_back(inner, rows(inputs[index]),
-                                                         *norms[2 * index : 2 * index + 2])
+            inner, *pair = block.pointwise.activate_back(inner, rows(inputs[index]), *norms[2 * index : 2 * index + 2])
             inner = image(inner, inputs[index])
             d_norms = pair + d_norms
         if block.up:

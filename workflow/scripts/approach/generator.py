@@ -18,8 +18,7 @@ from .frozen_ops import Attention, Block, Picture
 from .pointwise import EAGER, compiled
 from .precision import PRECISIONS, outer_dtype
 
-__all__ = ["PRECISIONS", "Generator", "GeneratorConfig", "class_names", "load_generator", "read_config",
-           "read_weights"]
+__all__ = ["PRECISIONS", "Generator", "GeneratorConfig", "class_names", "load_generator", "read_config", "read_weights"]
 
 
 def load_generator(
@@ -60,8 +59,9 @@ class Generator(nn.Module):
             self.blocks.append(Block(block, self.dtype, size))
             size *= 1 + block.up
         self.attention = Attention(folded.attention, self.dtype)
-        self.picture = Picture(folded.to_rgb, folded.to_rgb_bias, folded.last_scale, folded.last_shift,
-                               (self.dtype, outer))
+        self.picture = Picture(
+            folded.to_rgb, folded.to_rgb_bias, folded.last_scale, folded.last_shift, (self.dtype, outer)
+        )
 
     @property
     def compiled(self) -> bool:

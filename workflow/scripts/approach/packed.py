@@ -18,8 +18,9 @@ class FixedConv(nn.Module):
     the first call with a shape.
     """
 
-    def __init__(self, kernel: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int,
-                 transposed: bool = False):
+    def __init__(
+        self, kernel: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int, transposed: bool = False
+    ):
         super().__init__()
         self.stride, self.padding, self.transposed = stride, padding, transposed
         self.register_buffer("kernel", kernel.contiguous(memory_format=torch.channels_last))
@@ -38,18 +39,21 @@ class FixedConv(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         ops, padding, stride = torch.ops.mkldnn, [self.padding] * 2, [self.stride] * 2
         if self.transposed:
-            return ops._convolution_transpose_pointwise(x, layout, self.bias, padding, [extra] * 2, stride, [1, 1],
-                                                        1, "none", [], "")
+            return ops._convolution_transpose_pointwise(
+                x, layout, self.bias, padding, [extra] * 2, stride, [1, 1], 1, "none", [], ""
+            )
         return ops._convolution_pointwise(x, layout, self.bias, padding, stride, [1, 1], 1, "none", [], "")
 
     def _arrange(self, shape: torch.Size) -> Tensor:
         padding, stride, size = [self.padding] * 2, [self.stride] * 2, list(shape)
         if self.transposed:
             layout = torch.ops.mkldnn._reorder_convolution_transpose_weight(
-                self.kernel.contiguous(), padding, [0, 0], stride, [1, 1], 1, size)
+                self.kernel.contiguous(), padding, [0, 0], stride, [1, 1], 1, size
+            )
         else:
             layout = torch.ops.mkldnn._reorder_convolution_weight(
-                self.kernel.contiguous(), padding, stride, [1, 1], 1, size)
+                self.kernel.contiguous(), padding, stride, [1, 1], 1, size
+            )
         if len(self._layouts) >= _KEPT_SHAPES:
             del self._layouts[next(iter(self._layouts))]
         self._layouts[tuple(shape)] = layout

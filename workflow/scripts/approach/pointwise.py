@@ -53,8 +53,13 @@ def _activate_back_fused(gradient: Tensor, x: Tensor, scale: Tensor, shift: Tens
 
 
 def mask_back(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
-    """Gradient of x alone from that of `activate`'s result `active`."""
-    return torch.ops.aten.threshold_backward(gradient, active, 0).mul_(scale.to(gradient.dtype))
+    """Gradient of x alone from that of `activate`'s result `active`; it takes the place of the given gradient."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, active, 0, grad_input=gradient)
+    return gradient.mul_(scale.to(gradient.dtype))
+
+
+def _mask_back_fused(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
+    return torch.where(active > 0, gradient * scale, 0.0).to(gradient.dtype)
 
 
 def feature_distance(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -94,7 +99,7 @@ def compiled() -> Pointwise:
     return Pointwise(
         _compile(_activate_fused),
         _compile(_activate_back_fused),
-        _compile(mask_back),
+        _compile(_mask_back_fused),
         _compile(feature_distance),
         _compile(feature_distance_back),
         compiled=True,

@@ -33,13 +33,9 @@ def seeded_state(config: GeneratorConfig, seed: int = 0, *, power_iterations: in
         if name.endswith("running_means"):
             state[name] = 0.1 * normal(*shape)
         elif name.endswith("running_vars"):
-            state[name] = _variance_of(name) * (0.5 + torch.rand(shape, generator=random))
+            state[name] = 0.5 + torch.rand(shape, generator=random)
         elif name in ("generator.bn.weight", f"generator.layers.{config.attention_layer_position}.gamma"):
             state[name] = 1 + 0.3 * normal(*shape)
         else:
             state[name] = 0.1 * normal(*shape)
     return state
-
-
-def _variance_of(norm: str) -> float:
-    return 1.0

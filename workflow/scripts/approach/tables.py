@@ -95,7 +95,7 @@ def journey_table(
         table.insert(0, "setting", setting)
         for column, (key, value) in enumerate(values.items(), start=1):
             table.insert(column, key, value if np.isscalar(value) else str(value))
-        table["start_class"], table["final_class"] = ends["top_class"].first(), ends["top_class"].last()
+        table["start_class"], table["arrival_class"] = ends["top_class"].first(), ends["top_class"].last()
         table["start_loss"], table["final_loss"] = ends["loss"].first(), ends["loss"].last()
         for seeds in batches[setting].values():
             path = next(files)

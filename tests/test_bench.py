@@ -1,0 +1,93 @@
+"""The benchmarks run, count what they say they count, and leave out what they measured too little of."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+import contestants
+import inversion
+import measuring
+import report
+from contestants import Case
+
+
+@pytest.fixture(scope="module")
+def backbone(shared):
+    return shared / "lpips" / "squeezenet1_1-features.pth"
+
+
+def test_needed_operations_are_the_packages_less_what_is_not_needed(backbone):
+    task = inversion.make_task("study", "l2", backbone, "cpu")
+    model = contestants.plain_generator(task)
+    z, logits = contestants.latents(task, 1)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.generator(torch.cat([z, model.embeddings(torch.softmax(logits, 1))], 1), 0.4)
+    config, spared, size = task.config, 0, 4
+    for up, wide_in, _ in config.layers:
+        size *= 2 if up else 1
+        spared += up * 2 * size**2 * (wide_in * config.channel_width // 4) ** 2 * (9 - 4)
+    spared += 2 * size**2 * config.channel_width * (config.channel_width - 3) * 9
+    wide = config.channel_width * config.layers[config.attention_layer_position][1]
+    pixels = (4 * 2 ** sum(up for up, _, _ in config.layers[: config.attention_layer_position])) ** 2
+    attention = 2 * pixels * (pixels // 4) * (wide // 8 + wide // 2)
+    needed = 2 * (counter.get_total_flops() - spared) + attention  # attention's backward pass is twice its forward
+    embedding = 2 * config.num_classes * config.z_dim
+    assert measuring.generator_flop(config) == pytest.approx(needed - 2 * embedding, rel=0.01)
+
+
+def test_rows(backbone, tmp_path, monkeypatch):
+    few = [Case("plain", "float32", 1), Case("ours", "float32", 2), Case("ours", "bf16", 2)]
+    monkeypatch.setattr(inversion, "cases", lambda size, device: few)
+    path = tmp_path / "rows.json"
+    arguments = ["--sizes", "study", "--losses", "lpips", "--seconds", "5", "--json", str(path)]
+    inversion.main([*arguments, "--backbone", str(backbone), "--threads", str(torch.get_num_threads())])
+    found = json.loads(path.read_text())
+    wanted = {
+        "size",
+        "loss",
+        "who",
+        "precision",
+        "batch",
+        "compiled",
+        "seed_steps_per_s",
+        "ratio",
+        "peak_share",
+        "peak_memory_mb",
+    }
+    assert found["rows"]
+    for row in found["rows"]:
+        assert wanted <= row.keys()
+        assert row["repeats"] >= 3
+        assert 0 < row["peak_share"] < 1.2
+    plain = next(row for row in found["rows"] if row["who"] == "plain" and row["batch"] == 1)
+    assert plain["ratio"] == 1
+    table = report.markdown([found])
+    assert table.count("\n| study |") == len(found["rows"])
+    report.plot([found], tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+
+def test_rows_of_few_repeats_are_left_out_and_named(backbone, monkeypatch):
+    task = inversion.make_task("study", "l2", backbone, "cpu")
+    monkeypatch.setattr(
+        inversion, "cases", lambda size, device: [Case("plain", "float32", 1), Case("ours", "float32", 2)]
+    )
+    monkeypatch.setattr(inversion, "matrix_peak", lambda precision, device: 1e11)
+    monkeypatch.setattr(inversion, "interleave", lambda ready, seconds, device: [[1.0, 1.0, 1.0], [1.0, 1.0]])
+    rows, note = inversion.table("study", task, 1)
+    assert [row["who"] for row in rows] == ["plain"]
+    assert note["left_out"] == ["ours float32 batch 2"]
+
+
+def test_contestants_do_the_same_work(backbone):
+    """Plain and ours, float32: the same losses from the same starts, over three updates."""
+    task = inversion.make_task("study", "lpips", backbone, "cpu")
+    steps = [contestants.plain(task, Case("plain", "float32", 2)), contestants.ours(task, Case("ours", "float32", 2))]
+    for _ in range(3):
+        theirs, mine = (step() for step in steps)
+        assert torch.allclose(mine, theirs, rtol=2e-3, atol=1e-4)
