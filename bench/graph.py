@@ -1,0 +1,193 @@
+"""What planning costs: python bench/graph.py [settings x seeds, such as 100x100] writes what docs/scale.md quotes.
+
+Planning is `snakemake -n -q` of all products with nothing on disk, against a bare skeleton: the same jobs and files,
+without configuration, params, logs, benchmarks or resources. "Nothing to be done" is the same command a second time,
+without -n, over 1,000 trajectories whose files are fabricated. Seconds of processor time are the figure to compare on
+a machine that does other work too; wall seconds are printed beside them.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+ROOT = Path(__file__).resolve().parent.parent
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+PROFILE = ROOT / "profiles" / "default"
+SEEDS = 100
+PER_JOB = 16
+SIZES = (1, 10, 30, 100)
+
+SKELETON = """
+SETTINGS = [f"loss~l2+lr~{n}" for n in range(1, int(config["settings"]) + 1)]
+SEEDS, PER_JOB = int(config["seeds"]), int(config["per_job"])
+BATCHES = [f"{n}-{min(n + PER_JOB, SEEDS) - 1}" for n in range(0, SEEDS, PER_JOB)]
+FILM = "results/films/starts+{setting}"
+WHOLE = "experiment.yaml losses.png montage.png starts.csv arrivals.png measures.png page/index.html".split()
+WALKS = expand("results/{setting}/trajectories/{batch}.safetensors", setting=SETTINGS, batch=BATCHES)
+BATCH_FILES = expand("results/{{setting}}/trajectories/{batch}.safetensors", batch=BATCHES)
+
+wildcard_constraints:
+    setting="loss~[A-Za-z0-9._-]+[+]lr~[A-Za-z0-9._-]+", batch="[0-9]+-[0-9]+", channel="[123]"
+
+rule all:
+    input:
+        WALKS, expand("results/{setting}/{file}", setting=SETTINGS, file=["losses.csv", "montage.png"]),
+        expand("results/{file}", file=WHOLE),
+        expand(f"{FILM}/{{file}}", setting=SETTINGS, file=["film.json", "player.html", "triptych.mp4", "channel-1.mp4",
+            "channel-2.mp4", "channel-3.mp4", "panorama.png", "itinerary.png"])
+"""
+# rule: input; output (what a rule has besides is what the comparison is about)
+RULES = {
+    "prepare_target": ("", '"results/target.png"'),
+    "invert": ('"results/target.png"', '"results/{setting}/trajectories/{batch}.safetensors"'),
+    "losses": ("BATCH_FILES", '"results/{setting}/losses.csv"'),
+    "stills": ("BATCH_FILES", '"results/{setting}/stills.npz"'),
+    "montage": (
+        'BATCH_FILES, "results/{setting}/stills.npz", "results/{setting}/losses.csv"',
+        '"results/{setting}/montage.png"',
+    ),
+    "gather_losses": ('expand("results/{setting}/losses.csv", setting=SETTINGS)', '"results/losses.parquet"'),
+    "plot_losses": ('"results/losses.parquet"', '"results/losses.png"'),
+    "journeys": (
+        'WALKS, expand("results/{setting}/{file}", setting=SETTINGS, file=["stills.npz", "losses.csv"])',
+        '"results/journeys.csv"',
+    ),
+    "montage_of_arrivals": ('"results/journeys.csv"', '"results/montage.png"'),
+    "arrivals": ('"results/journeys.csv"', '"results/arrivals.png"'),
+    "plot_measures": ('"results/journeys.csv"', '"results/measures.png"'),
+    "starts": ("WALKS", '"results/starts.csv"'),
+    "record": ("WALKS", '"results/experiment.yaml"'),
+    "choose": ("BATCH_FILES[:1]", 'f"{FILM}/film.json"'),
+    "timing": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/timing.json"'),
+    "render": ('BATCH_FILES[:1], f"{FILM}/timing.json"', 'f"{FILM}/frames/{{channel}}.mkv"'),
+    "encode_channel": ('f"{FILM}/frames/{{channel}}.mkv"', 'f"{FILM}/channel-{{channel}}.mp4"'),
+    "triptych": (
+        'expand(f"{FILM}/frames/{{channel}}.mkv", channel=[1, 2, 3], allow_missing=True)',
+        'f"{FILM}/triptych.mp4"',
+    ),
+    "player": (
+        'f"{FILM}/triptych.mp4", expand(f"{FILM}/channel-{{n}}.mp4", n=[1, 2, 3], allow_missing=True)',
+        'f"{FILM}/player.html"',
+    ),
+    "survey": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/panorama.npz"'),
+    "panorama": ('f"{FILM}/panorama.npz"', 'f"{FILM}/panorama.png"'),
+    "itinerary": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/itinerary.png"'),
+    "page": (
+        'expand(f"{FILM}/triptych.mp4", setting=SETTINGS), expand("results/{setting}/stills.npz", setting=SETTINGS)',
+        '"results/page/index.html"',
+    ),
+}
+
+
+def skeleton() -> str:
+    """The bare Snakefile."""
+    rules = [f"rule {name}:\n    input: {i}\n    output: {o}\n    shell: 'false'\n" for name, (i, o) in RULES.items()]
+    return SKELETON + "\n" + "\n".join(rules).replace("input: \n", "input: []\n")
+
+
+def measured(command: list[str], folder: Path) -> dict:
+    """Run a command: processor seconds, wall seconds, peak MB, and what it said."""
+    environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as people run it: modules are compiled once
+    with tempfile.TemporaryFile("w+") as out:
+        began = time.monotonic()
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        out.seek(0)
+        said = out.read()
+    if status:
+        raise SystemExit(f"{' '.join(command)}\n{said[-3000:]}")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "mb": usage.ru_maxrss / 1024, "said": said}
+
+
+def pipeline(settings: int, *options: str) -> list[str]:
+    """The project's command for a number of settings of 100 seeds."""
+    rates = ",".join(str(n / 1000) for n in range(1, settings + 1))
+    keys = ["name=scale", "loss=l2", f"lr={rates}", f"seeds={SEEDS}", f"seeds_per_job={PER_JOB}"]
+    return [
+        str(SNAKEMAKE),
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--workflow-profile",
+        str(PROFILE),
+        *options,
+        "--config",
+        *keys,
+    ]
+
+
+def bare(settings: int, file: Path) -> list[str]:
+    """The skeleton's command."""
+    keys = [f"settings={settings}", f"seeds={SEEDS}", f"per_job={PER_JOB}"]
+    return [str(SNAKEMAKE), "-s", str(file), "--workflow-profile", str(PROFILE), "-n", "-q", "rules", "--config", *keys]
+
+
+def job_count(said: str) -> int:
+    """The total of Snakemake's job table."""
+    return next(int(line.split()[1]) for line in said.splitlines() if line.split()[:1] == ["total"])
+
+
+def plan(folder: Path) -> list[dict]:
+    """Planning at growing sizes, ours and the skeleton's."""
+    file = folder / "Skeleton.smk"
+    file.write_text(skeleton())
+    rows = []
+    for settings in SIZES:
+        ours = measured(pipeline(settings, "-n", "-q", "rules"), folder)
+        theirs = measured(bare(settings, file), folder)
+        row = {
+            "trajectories": settings * SEEDS,
+            "jobs": job_count(ours["said"]),
+            "bare_jobs": job_count(theirs["said"]),
+        }
+        row |= {
+            f"{who}_{key}": round(of[key], 1)
+            for who, of in (("ours", ours), ("bare", theirs))
+            for key in ("cpu", "wall", "mb")
+        }
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    return rows
+
+
+def finished(folder: Path, settings: int = 10) -> dict:
+    """Fabricate a finished experiment, then ask for it again."""
+    summary = measured(pipeline(settings, "--summary"), folder)["said"]
+    files = [line.split("\t")[0] for line in summary.splitlines() if line.startswith("results/")]
+    for name in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name == "player":
+            path.mkdir()
+        elif path.suffix == ".safetensors":
+            save_file({"nothing": np.zeros(1, np.float32)}, path)
+        else:
+            path.touch()
+    measured(pipeline(settings, "--cores", "1", "--touch", "-q"), folder)
+    again = measured(pipeline(settings, "--cores", "1"), folder)
+    row = {"trajectories": settings * SEEDS, "files": len(files), "nothing": "Nothing to be done" in again["said"]}
+    row |= {key: round(again[key], 1) for key in ("cpu", "wall", "mb")}
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure, and print the rows as they come."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        finished(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        plan(Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Time the inversion against the packages as their users write it: `make bench`.
+
+All contestants of a table run in this process, in turns. Rows with fewer than three repeats are left out and named.
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
+
+import torch  # noqa: E402
+from approach.generator import read_config, read_weights  # noqa: E402
+from approach.pointwise import missing_compiler  # noqa: E402
+from approach.stand_in import seeded_state  # noqa: E402
+from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402
+from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_memory, spread, trim_memory  # noqa: E402
+
+log = logging.getLogger("bench")
+
+STUDY = ROOT / "resources" / "study"
+BIG = ROOT / "resources" / "biggan"
+MOST_MEMORY = 2**30 * 3  # an update beyond this is no row on a CPU
+
+
+def cases(size: str, device: str) -> list[Case]:
+    """Who is timed at a size, the most telling first."""
+    low = 1 if size == "512" else 4
+    many = {"study": [16, 32], "128": [8, 16], "256": [4, 8], "512": [2, 4]}[size]
+    if device == "cuda":
+        many = [4 * batch for batch in many]
+    found = [
+        Case("plain", "float32", 1),
+        Case("plain-unfrozen", "float32", 1),
+        Case("ours", "float32", 1),
+        Case("ours", "bf16", 1),
+    ]
+    if low > 1:
+        found += [Case("plain", "float32", low), Case("ours", "float32", low), Case("ours", "bf16", low)]
+    if not missing_compiler(torch.device(device)):
+        found += [Case("ours", "bf16", batch, True) for batch in dict.fromkeys((1, low, *many))]
+        found += [Case("ours", "float32", batch, True) for batch in dict.fromkeys((1, many[0]))]
+    if device == "cuda":
+        found.append(Case("ours", "tf32", many[0]))
+    return found
+
+
+def make_task(size: str, loss: str, backbone: Path, device: str) -> Task:
+    """The study's own weights, or seeded ones for the big architectures; the target is smooth noise."""
+    if size == "study":
+        config = read_config(STUDY / "config.json")
+        weights = read_weights(STUDY / "generator.safetensors", config)
+    else:
+        config = read_config(BIG / f"biggan-deep-{size}.json")
+        weights = seeded_state(config, power_iterations=5)
+    coarse = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    target = torch.nn.functional.interpolate(coarse, size=config.output_dim, mode="bicubic").tanh()[0]
+    return Task(config, weights, target, loss, backbone, device)
+
+
+def measure(ready: list[Ready], seconds: float, device: str) -> tuple[list[list[float]], dict[str, float]]:
+    """Seconds of each contestant's updates, and the machine's matrix-product peaks at the same time."""
+    precisions = ("float32", "bf16", "tf32") if device == "cuda" else ("float32", "bf16")
+    before = {precision: matrix_peak(precision, device) for precision in precisions}
+    took = interleave(ready, seconds, device)
+    return took, {precision: max(peak, matrix_peak(precision, device)) for precision, peak in before.items()}
+
+
+def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
+    """Rows of one size and loss, and what was left out or took time beside the measuring."""
+    ready = []
+    for case in cases(size, task.device):
+        log.info("%s %s: sets up %s", size, task.loss, case)
+        ready.append(get_ready(task, case))
+    memory = [peak_memory(each.step, task.device) for each in ready]
+    log.info("%s %s: measures for %.0f s", size, task.loss, seconds)
+    took, peaks = measure(ready, seconds, task.device)
+    reference = next(i for i, each in enumerate(ready) if each.case.who == "plain" and each.case.batch == 1)
+    plain_rate = 1 / spread(took[reference])[0]
+    flop = generator_flop(task.config)
+    if task.loss == "lpips":
+        cpu_task = Task(task.config, {}, task.target, task.loss, task.backbone, "cpu")
+        flop += loss_flop(our_loss(cpu_task, Case("ours", "float32", 1)), task.config.output_dim)
+    rows, left_out = [], []
+    for each, times, megabytes in zip(ready, took, memory, strict=True):
+        case = each.case
+        if len(times) < 3:
+            left_out.append(str(case))
+            continue
+        middle, low, high = spread(times)
+        rate = case.batch / middle
+        rows.append({
+            "size": size, "loss": task.loss, "who": case.who, "precision": case.precision, "batch": case.batch,
+            "compiled": case.compiled, "seed_steps_per_s": rate, "ratio": rate / plain_rate,
+            "peak_share": flop * rate / peaks[case.precision], "peak_memory_mb": megabytes,
+            "repeats": len(times), "quartiles_s": [low, high],
+            "setup_s": each.setup_seconds, "compile_s": each.compile_seconds,
+        })  # fmt: skip
+        log.info(
+            "%s %s: %-36s %8.2f seed-steps/s  %6.2f x plain  %4.0f MB  (%d repeats)",
+            size,
+            task.loss,
+            case,
+            rate,
+            rate / plain_rate,
+            megabytes,
+            len(times),
+        )
+    if left_out:
+        log.info("%s %s: fewer than 3 repeats, left out: %s", size, task.loss, "; ".join(left_out))
+    return rows, {
+        "size": size,
+        "loss": task.loss,
+        "left_out": left_out,
+        "needed_flop": flop,
+        "matrix_peak_flop_s": peaks,
+        "load_average": os.getloadavg(),
+    }
+
+
+def machine(device: str) -> dict:
+    """What it ran on."""
+    name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
+    return {
+        "device": device,
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def main(arguments: list[str] | None = None) -> dict:
+    """Run the tables asked for and write them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", default=["study", "128", "512"], choices=["study", "128", "256", "512"])
+    parser.add_argument("--losses", nargs="+", default=["l2", "lpips"], choices=["l2", "lpips"])
+    parser.add_argument("--seconds", type=float, default=60, help="measuring time per size, shared by the losses")
+    parser.add_argument("--json", type=Path, default=Path("results/bench/inversion.json"))
+    parser.add_argument(
+        "--backbone",
+        type=Path,
+        help="LPIPS weights of squeezenet1_1",
+        default=ROOT.parent / "shared" / "data" / "lpips" / "squeezenet1_1-features.pth",
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(options.threads)
+
+    rows, notes = [], []
+    for size in options.sizes:
+        for loss in options.losses:
+            task = make_task(size, loss, options.backbone, options.device)
+            more_rows, note = table(size, task, options.seconds / len(options.losses))
+            rows += more_rows
+            notes.append(note)
+            trim_memory()
+    found = {"machine": machine(options.device), "rows": rows, "notes": notes}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(found, indent=1) + "\n")
+    log.info("wrote %s", options.json)
+    return found
+
+
+if __name__ == "__main__":
+    main()
