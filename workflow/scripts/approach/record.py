@@ -66,8 +66,7 @@ def first_contact_report(record: dict, journeys: list[dict], losses, pictures: l
     generator = record["configuration"]["generator"]
     per_step = losses["seconds"].sum() / max(1, losses["step"].max() + 1)
     walks = [
-        "| {seed} | {start_class} | {start_loss:.4g} | {final_loss:.4g} | {status} |".format(**row)
-        for row in journeys
+        "| {seed} | {start_class} | {start_loss:.4g} | {final_loss:.4g} | {status} |".format(**row) for row in journeys
     ]
     shown = [f"![{Path(path).stem}]({Path(path).relative_to(folder)})" for path in pictures]
     return "\n".join(
