@@ -12,7 +12,7 @@ import pytest
 from approach import checkpoint
 from conftest import ROOT, Workflow
 
-KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 300}
+KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 1200}
 SETTING = "loss~pyramid+lr~0.05"
 WALK = f"results/kill/{SETTING}/trajectories/0-1.safetensors"
 # Only the walk is asked for: what follows it is not the subject here.

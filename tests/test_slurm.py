@@ -54,7 +54,7 @@ GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 300}
+KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 3000}
 # All the kinds of jobs: alone, on the card, gathered per setting, gathered for the experiment. Films are left out.
 ONLY = ("--until", "montage", "montage_of_arrivals")
 SETTING = "loss~l2+lr~0.05"
