@@ -3,8 +3,9 @@
     python bench/arrival.py --picture ../shared/data/paintings/wanderer.jpg --json results/bench/arrival.json
 
 The study generator, LPIPS, eight starts. Plain walks them one after another as the packages' users write it: Adam at
-constant rates, float32. Ours walks them together with this project's walk, its schedule and precision of --precision.
-Plain's mark is each seed's loss after its last step; ours arrives when a seed's loss first is no higher.
+constant rates, float32; once at the rates that such tools come with, once at ours. Ours walks them together, with the
+optimizer of config/ and what the inversion job itself decides (parts, compilation), loading included. Plain's mark is
+its loss after the last step: each seed's own, and the mean of all.
 """
 
 import argparse
@@ -19,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
+import yaml  # noqa: E402
 from approach.generator import load_generator  # noqa: E402
+from approach.inversion import decide  # noqa: E402
 from approach.precision import keep_memory  # noqa: E402
 from approach.starts import Latents, start  # noqa: E402
 from approach.target import prepare_target, read_target  # noqa: E402
@@ -40,14 +43,14 @@ def starts(task: Task, seeds: list[int]) -> Latents:
     return Latents(*(torch.stack(parts) for parts in zip(*each, strict=True)))
 
 
-def plain_walks(task: Task, begin: Latents, steps: int) -> tuple[list[float], list[float]]:
-    """Seconds and final loss of each seed, one after another; the loss is lpips + nothing, in float32."""
+def plain_walks(task: Task, begin: Latents, steps: int, rates: dict[str, float]) -> tuple[list[float], list[float]]:
+    """Seconds and final loss of each seed, one after another, in float32; rates of z and classes are constant."""
     model, perceptual = plain_generator(task).requires_grad_(False), plain_perceptual(task).requires_grad_(False)
     target = task.target[None]
     seconds, final = [], []
     for index in range(len(begin.z)):
         z, logits = (part[index : index + 1].clone().requires_grad_() for part in begin)
-        adam = torch.optim.Adam([{"params": [z], "lr": RATES["z"]}, {"params": [logits], "lr": RATES["classes"]}])
+        adam = torch.optim.Adam([{"params": [z], "lr": rates["z"]}, {"params": [logits], "lr": rates["classes"]}])
         began = time.perf_counter()
         for _ in range(steps):
             adam.zero_grad()
@@ -59,26 +62,50 @@ def plain_walks(task: Task, begin: Latents, steps: int) -> tuple[list[float], li
         seconds.append(time.perf_counter() - began)
         with torch.no_grad():
             final.append(float(perceptual(model(z, torch.softmax(logits, dim=1), TRUNCATION), target)))
-        log.info("plain, start %d: %.1f s, loss %.4f", index, seconds[-1], final[-1])
+        log.info("plain at %s, start %d: %.1f s, loss %.4f", rates, index, seconds[-1], final[-1])
     return seconds, final
 
 
-def our_walk(
-    task: Task, begin: Latents, steps: int, precision: str, rates: dict[str, float]
-) -> tuple[torch.Tensor, list[float]]:
+def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision: str) -> tuple[torch.Tensor, list]:
     """Loss of every seed and step [N, steps + 1], and the seconds since the start at each step's end."""
     began = time.perf_counter()
+    seeds = list(range(len(begin.z)))
+    wanted = {"device": "cpu", "precision": precision, "threads": torch.get_num_threads(), "steps": steps,
+              "compile": "auto", "sub_batch": None}  # fmt: skip
+    decisions = decide(wanted, seeds, task.config)
     generator = load_generator(task.weights, task.config, truncation=TRUNCATION, precision=precision)
-    loss = our_loss(task, Case("ours", precision, len(begin.z)))
-    optimizer = {"lr": rates["z"], "class_ratio": rates["classes"] / rates["z"], "classes": "free", "beta1": 0.9,
-                 "beta2": 0.999, "eps": 1e-8, "warmup": 0.05, "decay": 0.25, "bound": "clamp"}  # fmt: skip
-    names = columns({"terms": {"lpips": {}}})
-    state = State.begin(begin, steps, len(names))
+    generator.set_compiled(decisions["compiled"])
+    loss = our_loss(task, Case("ours", precision, len(seeds), decisions["compiled"]))
+    state = State.begin(begin, steps, len(columns({"terms": {"lpips": {}}})))
     at: list[float] = []
-    state = walk(generator, loss, state, list(range(len(begin.z))), steps=steps, optimizer=optimizer,
-                 temperature=START["temperature"], truncation=TRUNCATION, sub_batch=len(begin.z),
+    state = walk(generator, loss, state, seeds, steps=steps, optimizer=optimizer, temperature=START["temperature"],
+                 truncation=TRUNCATION, sub_batch=decisions["sub_batch"],
                  after_step=lambda state, images: at.append(time.perf_counter() - began))  # fmt: skip
     return state.log[:, :, 0], at
+
+
+def first_at_most(losses: torch.Tensor, mark: float) -> int | None:
+    """The first step whose loss, [steps + 1], is no higher than the mark."""
+    found = (losses <= mark).nonzero()
+    return int(found[0]) if len(found) else None
+
+
+def compare(losses: torch.Tensor, at: list[float], seconds: list[float], final: list[float]) -> dict:
+    """When ours arrived at plain's marks, in steps and in times sooner, by seed and in the mean of all."""
+    seeds = len(final)
+    plain_seconds = sum(seconds) / seeds
+    by_seed = [first_at_most(row, mark) for row, mark in zip(losses, final, strict=True)]
+    by_mean = first_at_most(losses.mean(0), sum(final) / seeds)
+
+    def sooner(step: int | None) -> float | None:
+        return None if step is None else plain_seconds / (at[step] / seeds)
+
+    return {
+        "seconds_a_seed": plain_seconds, "loss": final, "arrived_at_step": by_seed,
+        "sooner": [sooner(step) for step in by_seed],
+        "mean_arrived_at_step": by_mean, "mean_sooner": sooner(by_mean),
+        "mean_seconds_a_seed": None if by_mean is None else at[by_mean] / seeds,
+    }  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> dict:
@@ -91,8 +118,6 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--plain-steps", type=int, default=500)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--lr", type=float, default=RATES["z"], help="our rate of z")
-    parser.add_argument("--lr-classes", type=float, default=RATES["classes"], help="our rate of the class logits")
     parser.add_argument("--json", type=Path, default=Path("results/bench/arrival.json"))
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -103,40 +128,23 @@ def main(arguments: list[str] | None = None) -> dict:
         prepare_target(options.picture, task.config.output_dim).save(path)
         task = Task(task.config, task.weights, read_target(path).pixels, "lpips", options.backbone, "cpu")
     begin = starts(task, list(range(options.seeds)))
+    optimizer = yaml.safe_load((ROOT / "config" / "optimizer" / "adam.yaml").read_text(encoding="utf-8"))
+    ours = {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_ratio"]}
     keep_memory(True)
-    losses, at = our_walk(
-        task, begin, options.steps, options.precision, {"z": options.lr, "classes": options.lr_classes}
-    )
+    losses, at = our_walk(task, begin, options.steps, optimizer, options.precision)
     keep_memory(False)
     trim_memory()
-    seconds, final = plain_walks(task, begin, options.plain_steps)
-
-    marks = torch.tensor(final)
-    reached = losses <= marks[:, None]
-    arrivals = [int(row.nonzero()[0]) if row.any() else None for row in reached]
-    last = max((step for step in arrivals if step is not None), default=options.steps)
-    mean_at = next((step for step in range(losses.shape[1]) if losses[:, step].mean() <= marks.mean()), None)
-    plain_seconds = sum(seconds) / len(seconds)
     found = {
-        "plain": {"steps": options.plain_steps, "seconds_a_seed": plain_seconds, "loss": final},
-        "ours": {
-            "precision": options.precision, "steps": options.steps, "loss": losses[:, -1].tolist(),
-            "arrived_at_step": arrivals, "seconds_at_step": at,
-            "seconds_a_seed_until_all_that_arrive": at[last] / options.seeds,
-            "seconds_a_seed_until_the_mean_arrives": None if mean_at is None else at[mean_at] / options.seeds,
-        },
+        "ours": {"precision": options.precision, "steps": options.steps, "rates": ours,
+                 "loss": losses[:, -1].tolist(), "seconds_at_step": at},
+        "plain": [],
+        "plain_steps": options.plain_steps,
         "threads": torch.get_num_threads(),
     }  # fmt: skip
-    log.info("plain: %.2f s a seed, mean loss %.4f", plain_seconds, marks.mean())
-    log.info(
-        "ours: mean loss %.4f after %d steps and %.1f s; seeds arrive at steps %s; %s of %d",
-        losses[:, -1].mean(),
-        options.steps,
-        at[-1],
-        arrivals,
-        sum(step is not None for step in arrivals),
-        options.seeds,
-    )
+    for rates in (RATES, ours):
+        walks = plain_walks(task, begin, options.plain_steps, rates)
+        found["plain"].append({"rates": rates, **compare(losses, at, *walks)})
+        log.info("plain at %s: %s", rates, found["plain"][-1])
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n")
     return found

@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 import torch  # noqa: E402
 from approach.generator import read_config, read_weights  # noqa: E402
 from approach.pointwise import missing_compiler  # noqa: E402
+from approach.precision import keep_memory  # noqa: E402
 from approach.stand_in import seeded_state  # noqa: E402
 from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402
 from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_memory, spread, trim_memory  # noqa: E402
@@ -73,11 +74,12 @@ def measure(ready: list[Ready], seconds: float, device: str) -> tuple[list[list[
 
 def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
     """Rows of one size and loss, and what was left out or took time beside the measuring."""
-    ready = []
+    ready, memory = [], []
+    keep_memory(False)
     for case in cases(size, task.device):
         log.info("%s %s: sets up %s", size, task.loss, case)
         ready.append(get_ready(task, case))
-    memory = [peak_memory(each.step, task.device) for each in ready]
+        memory.append(peak_memory(ready[-1].step, task.device))
     log.info("%s %s: measures for %.0f s", size, task.loss, seconds)
     took, peaks = measure(ready, seconds, task.device)
     reference = next(i for i, each in enumerate(ready) if each.case.who == "plain" and each.case.batch == 1)

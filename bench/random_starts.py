@@ -8,6 +8,7 @@ experiment measured it.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 import yaml
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: threads that wait do not spin
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
 from approach.generator import class_names, load_generator, read_config, read_weights

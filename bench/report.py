@@ -6,6 +6,7 @@ What stands between the markers of docs/performance.md is replaced; the words ar
 """
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -87,23 +88,33 @@ def put(page: Path, name: str, text: str) -> None:
 
 
 def waiting(found: dict) -> str:
-    """The result of bench/arrival.py in words."""
-    plain, ours = found["plain"], found["ours"]
-    arrived = [step for step in ours["arrived_at_step"] if step is not None]
-    mean = {who: sum(each["loss"]) / len(each["loss"]) for who, each in (("plain", plain), ("ours", ours))}
+    """The result of bench/arrival.py: a table with a row for each of plain's rates."""
+    ours, steps, count = found["ours"], found["plain_steps"], len(found["ours"]["loss"])
+    rates = "{z:g}, {classes:g}".format
     lines = [
-        f"Study generator, Friedrich's painting, LPIPS, {len(plain['loss'])} starts, {found['threads']} threads.",
-        f"Plain (float32), one seed after another, {plain['steps']} steps: {plain['seconds_a_seed']:.2f} s a seed,",
-        f"mean loss {mean['plain']:.4f}. Ours ({ours['precision']}, together, {ours['steps']} steps, loading too):",
-        f"{len(arrived)} of {len(plain['loss'])} seeds reach their plain twin's loss; mean loss {mean['ours']:.4f}.",
+        f"Study generator, Friedrich's painting, LPIPS, {count} starts, {found['threads']} threads. Plain (float32):"
+        f" one seed after another, {steps} steps. Ours ({ours['precision']}): together, {ours['steps']} steps, rates"
+        f" {rates(**ours['rates'])}, loading included; mean loss {sum(ours['loss']) / count:.4f} after"
+        f" {ours['seconds_at_step'][-1] / count:.2f} s a seed.",
+        "",
+        "| plain's rates, z and classes | plain: seconds a seed | its mean loss | ours reaches it at step"
+        " | seconds a seed | times sooner | seeds that reach their twin's loss | times sooner, their median |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    marks = {"all seeds that arrive have": "until_all_that_arrive", "the mean loss has": "until_the_mean_arrives"}
-    for name, key in marks.items():
-        seconds = ours[f"seconds_a_seed_{key}"]
-        if seconds is not None:
-            times = plain["seconds_a_seed"] / seconds
-            lines.append(f"Until {name} arrived: {seconds:.2f} s a seed, {times:.1f} times sooner.")
-    return " ".join(lines)
+    for row in found["plain"]:
+        sooner = [times for times in row["sooner"] if times is not None]
+        cells = [rates(**row["rates"]), f"{row['seconds_a_seed']:.1f}", f"{sum(row['loss']) / count:.4f}"]
+        if row["mean_sooner"] is None:
+            cells += ["never", "", ""]
+        else:
+            cells += [
+                str(row["mean_arrived_at_step"]),
+                f"{row['mean_seconds_a_seed']:.2f}",
+                f"{row['mean_sooner']:.1f}",
+            ]
+        cells += [f"{len(sooner)} of {count}", f"{statistics.median(sooner):.1f}" if sooner else ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main(paths: list[Path]) -> None:

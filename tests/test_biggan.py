@@ -1,6 +1,7 @@
 """BigGAN-deep-128 in the published format, full size with seeded weights, through the same command as everything."""
 
 import hashlib
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from approach.generator import read_config
 from approach.stand_in import seeded_state
 from approach.trajectories import read_trajectory
 from conftest import Workflow
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,23 @@ def test_fetched_checked_and_walked(tmp_path, published, server):
     again = workflow.done("--omit-from", "survey", **keys, hydra=f"generator.sha256={known}")
     assert "Nothing to be done" in again.stdout + again.stderr
     assert len(server.asked) == requests
+
+
+def test_first_contact_ends_in_one_report(tmp_path, published, server):
+    """`make first-contact`, with weights and painting from a server of ours, and two steps."""
+    Image.new("RGB", (160, 120), (90, 110, 130)).save(published / "painting.png")
+    at = f"http://127.0.0.1:{server.server_port}"
+    words = f"generator.url={at}/pytorch_model.bin generator.sha256=null target.picture={at}/painting.png"
+    workflow = Workflow(tmp_path, words)
+    keys = {"experiment": "first-contact", "generator": "biggan-deep-128", "steps": 2}
+    workflow.done("first_contact", **keys)
+    report = (tmp_path / "results" / "first-contact" / "first-contact.md").read_text()
+    assert digest(published / "pytorch_model.bin") in report
+    assert "recorded at first use" in report
+    assert report.count("| ok |") == 3
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", report):
+        assert Image.open(tmp_path / "results" / "first-contact" / picture).width > 400
+    assert {"/pytorch_model.bin", "/painting.png"} == set(server.asked)
 
 
 def test_one_byte_that_differs_is_refused(tmp_path, published, server):

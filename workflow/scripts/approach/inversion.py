@@ -80,13 +80,14 @@ def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dic
     }
 
 
-def build_walk_loss(config: dict, sources: Sources, device: str, precision: str) -> Loss:
-    """The loss of a walk's configuration, with the networks it needs."""
+def build_walk_loss(config: dict, sources: Sources, device: str, precision: str, *, compiled: bool = False) -> Loss:
+    """The loss of a walk's configuration, with the networks it needs; compiled where the generator is."""
     dtype = outer_dtype(precision)
     perceptual = critic = None
     if sources.backbone:
         features = torch.bfloat16 if precision == "bf16" else dtype
         perceptual = Perceptual(config["perceptual_net"], sources.backbone, device=device, dtype=features)
+        perceptual.set_compiled(compiled)
     if sources.critic:
         critic = load_critic(sources.critic, sources.critic.with_suffix(".json")).to(device, dtype)
     target = read_target(sources.target)
@@ -126,6 +127,7 @@ def invert(
         watch = Watch()
         torch.set_num_threads(config["threads"])
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # no operation here reads what it did not write
         resumed = read_checkpoint(checkpoint, fingerprint, resolve_device(config["device"]))
         architecture = read_config(sources.architecture)
         decisions = resumed[1] if resumed else decide(config, seeds, architecture)
@@ -137,7 +139,7 @@ def invert(
             weights, architecture, truncation=config["truncation"], device=device, precision=precision
         ).set_compiled(decisions["compiled"])
         names = class_names(sources.class_names, architecture)
-        loss = build_walk_loss(config, sources, device, precision)
+        loss = build_walk_loss(config, sources, device, precision, compiled=decisions["compiled"])
         if resumed:
             state = resumed[0]
             logger.info("goes on at step %d of %d", state.step, config["steps"])

@@ -59,7 +59,7 @@ def mask_back(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
 
 
 def _mask_back_fused(gradient: Tensor, active: Tensor, scale: Tensor) -> Tensor:
-    return torch.where(active > 0, gradient * scale, 0.0).to(gradient.dtype)
+    return gradient.copy_(torch.where(active > 0, gradient * scale, 0.0))
 
 
 def feature_distance(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
