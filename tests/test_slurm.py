@@ -196,6 +196,22 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
     print(f"{time.monotonic() - began:.0f} s, {len(jobs())} jobs\n{table}")
 
 
+@pytest.mark.parametrize(("command", "code"), [("squeue", 0), ("sacct", 0), ("qstat", 1)])
+def test_the_slurm_profile_plans_with_and_without_accounting(workflow, command, code):
+    """Without a cluster this is all that can be asked of sacct: the plugin knows the option and its values."""
+    local, cluster = (str(ROOT / "profiles" / name) for name in ("default", "slurm"))
+    words = workflow.command("-n", "--quiet", "rules", "--slurm-status-command", command, "--until", "invert", **KEYS)
+    result = subprocess.run(
+        [cluster if word == local else word for word in words],
+        cwd=workflow.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == code, result.stderr
+    assert count_jobs(result.stdout + result.stderr) == ({} if code else {"prepare_target": 1, "invert": 2})
+
+
 def test_a_gpu_is_asked_for_where_the_device_is_one(monkeypatch):
     assert gpus_needed("cpu") == 0
     assert gpus_needed("cuda") == gpus_needed("cuda:1") == gpus_needed("mps") == 1
