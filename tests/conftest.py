@@ -127,7 +127,7 @@ def workflow(tmp_path, tiny_words) -> Workflow:
     return Workflow(tmp_path, tiny_words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """A real Chromium, Debian's."""
     if not CHROMIUM.is_file():

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def slurm():
         (folder / name).mkdir(mode=0o755)
     host = said("hostname", "-s").strip()
     had_etc, running, written = ETC.is_dir(), [], []
+    on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a test that is ended cleans up too
     try:
         (folder / "munge/key").write_bytes(os.urandom(128))
         (folder / "munge/key").chmod(0o400)
@@ -119,7 +121,8 @@ def slurm():
         yield folder
     finally:
         if len(running) == 3:
-            subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
             subprocess.getoutput("timeout 60 sh -c 'while squeue --noheader | grep -q .; do sleep 0.5; done'")
         for daemon in reversed(running):
             daemon.send_signal(signal.SIGTERM)
@@ -132,6 +135,7 @@ def slurm():
         if not had_etc:
             ETC.rmdir()
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, on_term)
 
 
 def jobs() -> dict[str, dict[str, str]]:

@@ -48,21 +48,22 @@ def _imports(tree: ast.Module) -> list[tuple[int, list[str]]]:
     return names
 
 
-def _read(source: bytes) -> tuple[str, list[tuple[int, list[str]]]]:
+def _read(source: bytes, path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     """What a module says, as a digest, and what it imports."""
-    tree = ast.parse(source)
+    tree = ast.parse(source, filename=str(path))
     imports = _imports(tree)
     said = ast.dump(_without_docstrings(tree), annotate_fields=False)
     return hashlib.sha256(said.encode()).hexdigest(), imports
 
 
-def _remembered(source: bytes) -> tuple[str, list[tuple[int, list[str]]]]:
+def _remembered(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     """What _read finds, kept on disk by content: all of it anew is a third of a second, in every cluster job."""
+    source = path.read_bytes()
     file = KEPT / hashlib.sha256(READER + source).hexdigest()
     try:
         return json.loads(file.read_bytes())
     except (OSError, ValueError):
-        found = _read(source)
+        found = _read(source, path)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         begun = file.with_suffix(f".{os.getpid()}")
@@ -74,7 +75,7 @@ def _remembered(source: bytes) -> tuple[str, list[tuple[int, list[str]]]]:
 @cache
 def _module(path: Path, scripts: Path) -> tuple[str, frozenset[Path]]:
     """What a module says, as a digest, and the project files that it imports."""
-    said, imports = _remembered(path.read_bytes())
+    said, imports = _remembered(path)
     places = [(path.parents[level - 1] if level else scripts).joinpath(*parts) for level, parts in imports]
     candidates = {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
     return said, frozenset(file for file in candidates if file.is_file())
