@@ -18,6 +18,10 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+QUIET += ["--disable-sync", "--no-first-run", "--disable-default-apps", "--no-default-browser-check"]
+
 # Two residual blocks up, 32 px, five classes: large enough to have every kind of layer.
 TINY = {
     "attention_layer_position": 2,
@@ -121,3 +125,15 @@ def count_jobs(text: str) -> dict[str, int]:
 def workflow(tmp_path, tiny_words) -> Workflow:
     """The project with the tiny generator, in an empty folder."""
     return Workflow(tmp_path, tiny_words)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real Chromium, Debian's."""
+    if not CHROMIUM.is_file():
+        pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield started
+        started.close()

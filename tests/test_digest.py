@@ -1,6 +1,7 @@
 """Code is tracked by what it says, through every import."""
 
 import pytest
+from approach import digest as digests
 from approach.digest import _module, closure, code_digest
 
 SCRIPT = 'from kit.work import job\n\njob("walk")\n'
@@ -18,7 +19,8 @@ LINES = "def say(text):\n    import kit.late\n\n    return text\n"
 
 
 @pytest.fixture
-def scripts(tmp_path):
+def scripts(tmp_path, monkeypatch):
+    monkeypatch.setattr(digests, "KEPT", tmp_path / "kept")
     (tmp_path / "kit").mkdir()
     (tmp_path / "walk.py").write_text(SCRIPT)
     for name, text in {
@@ -63,6 +65,16 @@ def test_what_changes_the_digest(scripts, file, old, new, changes):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     assert (digest(scripts) != before) == changes
+
+
+def test_what_was_read_once_is_not_parsed_again(scripts, monkeypatch):
+    before = digest(scripts)
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_read", None)
+        assert digest(scripts) == before
+    for file in (scripts / "kept").iterdir():
+        file.write_text("{")
+    assert digest(scripts) == before
 
 
 def test_the_inversion_knows_nothing_of_films(root):

@@ -15,6 +15,7 @@ def refused(workflow, *, before_jobs=True, hydra="", **keys):
     assert lines, result.stderr
     if before_jobs:
         assert lines[0].startswith("error: ")
+        assert [line for line in result.stderr.splitlines() if not line.startswith("Using ")] == lines[:1]
         assert not (workflow.folder / "results").exists()
     return lines[0]
 
@@ -22,6 +23,8 @@ def refused(workflow, *, before_jobs=True, hydra="", **keys):
 def test_mistyped_keys_and_values(workflow):
     assert "did you mean loss?" in refused(workflow, los="l2")
     assert "did you mean video.fps?" in refused(workflow, hydra="video.fsp=3")
+    assert "loss= is empty" in refused(workflow, loss="")
+    assert "'steps' cannot be swept" in refused(workflow, steps="5,6")
     assert "lr='fast'" in refused(workflow, lr="fast")
     assert "seeds=0" in refused(workflow, seeds=0)
     assert "steps=-1" in refused(workflow, steps=-1)

@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,6 @@ from PIL import Image
 from test_film import number_of, numbered
 from test_pictures import NAMES, journeys, rush
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-QUIET += ["--disable-sync", "--no-first-run", "--disable-default-apps", "--no-default-browser-check"]
 NASTY = "</script><script>document.title='broken'</script>"
 STEPS = 120
 FILMS = ["starts+loss~l2+lr~0.02", "losses+lr~0.02", "gone"]
@@ -110,17 +106,6 @@ def opened(tmp_path_factory, timing):
     folder.mkdir()
     (folder / "index.html").write_text(text, encoding="utf-8")
     return folder / "index.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.is_file():
-        pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture

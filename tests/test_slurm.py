@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def slurm():
         (folder / name).mkdir(mode=0o755)
     host = said("hostname", "-s").strip()
     had_etc, running, written = ETC.is_dir(), [], []
+    on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a test that is ended cleans up too
     try:
         (folder / "munge/key").write_bytes(os.urandom(128))
         (folder / "munge/key").chmod(0o400)
@@ -119,7 +121,8 @@ def slurm():
         yield folder
     finally:
         if len(running) == 3:
-            subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(["scancel", "--user", "root"], check=False, timeout=60)
             subprocess.getoutput("timeout 60 sh -c 'while squeue --noheader | grep -q .; do sleep 0.5; done'")
         for daemon in reversed(running):
             daemon.send_signal(signal.SIGTERM)
@@ -132,6 +135,7 @@ def slurm():
         if not had_etc:
             ETC.rmdir()
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, on_term)
 
 
 def jobs() -> dict[str, dict[str, str]]:
@@ -194,6 +198,22 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
     assert (cluster.folder / "results/cluster/montage.png").exists()
     table = "\n".join(f"{n} {job['JobState']} {job['RunTime']} {job['Comment'][:90]}" for n, job in jobs().items())
     print(f"{time.monotonic() - began:.0f} s, {len(jobs())} jobs\n{table}")
+
+
+@pytest.mark.parametrize(("command", "code"), [("squeue", 0), ("sacct", 0), ("qstat", 1)])
+def test_the_slurm_profile_plans_with_and_without_accounting(workflow, command, code):
+    """Without a cluster this is all that can be asked of sacct: the plugin knows the option and its values."""
+    local, cluster = (str(ROOT / "profiles" / name) for name in ("default", "slurm"))
+    words = workflow.command("-n", "--quiet", "rules", "--slurm-status-command", command, "--until", "invert", **KEYS)
+    result = subprocess.run(
+        [cluster if word == local else word for word in words],
+        cwd=workflow.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == code, result.stderr
+    assert count_jobs(result.stdout + result.stderr) == ({} if code else {"prepare_target": 1, "invert": 2})
 
 
 def test_a_gpu_is_asked_for_where_the_device_is_one(monkeypatch):

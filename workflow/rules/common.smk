@@ -103,7 +103,7 @@ def walk_labels(wildcards):
     }
 
 
-def measure_files(wildcards):
+def measure_files():
     files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
     if "lpips" in PLAN.base["measures"]:
         files["backbone"] = planning.backbone_file(PLAN.base)

@@ -30,7 +30,7 @@ rule choose:
 
 rule change:
     input:
-        unpack(measure_files),
+        **measure_files(),
         choice="results/{name}/films/{film}/film.json",
         trajectories=candidate_batches,
     output:
@@ -79,7 +79,7 @@ rule timing:
 
 rule render:
     input:
-        unpack(measure_files),
+        **measure_files(),
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         trajectories=candidate_batches,

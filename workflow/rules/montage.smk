@@ -3,7 +3,7 @@
 
 rule stills:
     input:
-        unpack(measure_files),
+        **measure_files(),
         trajectories=setting_batches,
     output:
         stills="results/{name}/{setting}/stills.npz",

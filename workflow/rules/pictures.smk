@@ -62,7 +62,7 @@ rule panorama:
 
 rule itinerary:
     input:
-        unpack(lambda wildcards: generator_files(PLAN.base)),
+        **generator_files(PLAN.base),
         choice="results/{name}/films/{film}/film.json",
         trajectories=candidate_batches,
     output:

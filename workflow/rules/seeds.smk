@@ -3,7 +3,7 @@
 
 rule starts:
     input:
-        unpack(measure_files),
+        **measure_files(),
         trajectories=all_batches,
     output:
         table="results/{name}/starts.csv",

@@ -45,7 +45,7 @@ rule prepare_target:
 
 rule record:
     input:
-        unpack(measure_files),
+        **measure_files(),
         trajectories=all_batches,
     output:
         record="results/{name}/experiment.yaml",
@@ -70,7 +70,7 @@ rule record:
 
 rule known_classes:
     input:
-        unpack(measure_files),
+        **measure_files(),
     output:
         sheet="results/{name}/known-classes.png",
     log:

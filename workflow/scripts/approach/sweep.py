@@ -126,22 +126,19 @@ def points(words: list[str], config_dir: Path) -> list[tuple[dict, dict[str, obj
         For each point in BasicSweeper's order: its configuration (not yet validated), and what was swept in it
         (the choice of a group, the value of a key).
     """
-    choices = groups(config_dir)
     typed = parse_overrides(words, config_dir)
-    single = [override.input_line for override in typed if not override.is_sweep_override()]
-    params = compose_config(tuple(single), config_dir)["hydra"]
+    # the experiment's own sweep is the same at every point; the first one's composition is kept for its setting
+    params = compose_config(_composed(expand(typed)[0], _swept_values(typed, config_dir)), config_dir)["hydra"]
     overrides = parse_overrides([f"{key}={value}" for key, value in params.items()], config_dir) + typed
-    last_said = {override.key_or_group: override for override in overrides}
-    swept = {key for key, override in last_said.items() if override.is_sweep_override()}
-    plain = {key for key in swept if key not in choices}
+    swept, plain = _swept(overrides), _swept_values(overrides, config_dir)
 
     values = {
         word: value for override in overrides if override.key_or_group in swept for word, value in _values(override)
     }
     result = []
     for job in expand(overrides):
-        fixed = tuple(word for word in job if _key(word) not in plain)
-        config = {key: value for key, value in compose_config(fixed, config_dir).items() if key != "hydra"}
+        fixed = compose_config(_composed(job, plain), config_dir)
+        config = {key: value for key, value in fixed.items() if key != "hydra"}
         chosen = {}
         for word in job:
             key = _key(word)
@@ -151,6 +148,21 @@ def points(words: list[str], config_dir: Path) -> list[tuple[dict, dict[str, obj
                 _set(config, key, values[word])
         result.append((config, chosen))
     return result
+
+
+def _swept(overrides: list[Override]) -> set[str]:
+    """Keys and groups that are swept; of several overrides of one key the last counts."""
+    return {key for key, last in {one.key_or_group: one for one in overrides}.items() if last.is_sweep_override()}
+
+
+def _swept_values(overrides: list[Override], config_dir: Path) -> set[str]:
+    """Swept keys that are no groups: their values are set on a copy of a composition."""
+    return _swept(overrides).difference(groups(config_dir))
+
+
+def _composed(job: list[str], plain: set[str]) -> tuple[str, ...]:
+    """The words of a point that Hydra composes."""
+    return tuple(word for word in job if _key(word) not in plain)
 
 
 def _key(word: str) -> str:
