@@ -109,13 +109,15 @@ def arrivals_sheet(
 
 
 def caption(row: dict) -> list[str]:
-    """What is said about an arrival: its seed, its setting, its measures."""
-    measures = [
-        f"{name.removeprefix('final_')} {value:.3g}"
+    """What is said about an arrival: its seed, its setting, how near and how strange it is, the other measures."""
+    measures = {
+        name.removeprefix("final_"): f"{name.removeprefix('final_')} {value:.3g}"
         for name, value in row.items()
         if name.startswith("final_") and name != "final_loss" and value == value
-    ]
+    }
+    by = next((name for name in ("lpips", "l2") if name in measures), None)
+    places = [measures.pop(by)] if by else []
+    places += [f"strangeness {row['strangeness']:.3g}"] if row["strangeness"] == row["strangeness"] else []
     failed = f", stopped at step {row['last_step']}" if row["status"] == "failed" else ""
     setting = row["setting"].replace("loss~", "").replace("+", " · ").replace("~", " ")
-    strange = f"strangeness {row['strangeness']:.3g}" if row["strangeness"] == row["strangeness"] else ""
-    return [f"seed {row['seed']}{failed}", setting, " · ".join(measures), strange]
+    return [f"seed {row['seed']}{failed}", setting, " · ".join(places), " · ".join(measures.values())]
