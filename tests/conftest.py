@@ -99,9 +99,9 @@ class Workflow:
         assert result.returncode == 0, result.stderr[-6000:]
         return result
 
-    def planned(self, hydra: str = "", **config) -> dict[str, int]:
+    def planned(self, *options: str, hydra: str = "", **config) -> dict[str, int]:
         """The rules that would run, with how many jobs of each (rule all left out)."""
-        text = self.done("-n", "--quiet", "rules", hydra=hydra, **config)
+        text = self.done(*options, "-n", "--quiet", "rules", hydra=hydra, **config)
         return count_jobs(text.stdout + text.stderr)
 
 

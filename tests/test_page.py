@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from approach.arrivals import arrivals_table
+from approach.arrivals import arrivals_table, film_command
 from approach.ffmpeg import encode_film, write_frames
 from approach.itinerary import itinerary_streams
 from approach.page import arrivals_data, film_data, finite, href, page, render_template
@@ -17,6 +17,7 @@ from test_film import number_of, numbered
 from test_pictures import NAMES, journeys, rush
 
 NASTY = "</script><script>document.title='broken'</script>"
+COMMAND = f"snakemake --cores all --config 'name={NASTY}'"
 STEPS = 120
 FILMS = ["starts+loss~l2+lr~0.02", "losses+lr~0.02", "gone"]
 LOOK = {"size": 96, "scaling": "nearest", "gap": 6, "margin": 6}
@@ -98,7 +99,7 @@ def opened(tmp_path_factory, timing):
         name=f"study {NASTY}",
         films=films,
         arrivals=arrivals_data(table, pictures),
-        record={"settings": {"loss~l2+lr~0.02": {}}, "command": NASTY, "configuration": {"steps": STEPS}},
+        record={"settings": {"loss~l2+lr~0.02": {}}, "command": COMMAND, "configuration": {"steps": STEPS}},
         target=np.full((32, 32, 3), 99, np.uint8),
         links=[{"title": "all", "files": [{"text": "table", "href": href(results / "arrivals.csv", folder)}]}],
         notes=[f"no film 'ranks': {NASTY}"],
@@ -254,14 +255,14 @@ def test_failed_missing_and_absent_are_shown_as_such(visit):
     assert "films/gone/triptych.mp4" in tab.locator("#film-missing").inner_text()
 
 
-def test_three_arrivals_make_a_line_of_configuration(visit):
+def test_three_arrivals_make_a_command(visit):
     tab = visit()
     tiles = tab.locator(".arrival")
     assert tiles.count() == 7 and tab.locator(".arrival.failed").count() == 1
     walks = [tiles.nth(place).get_attribute("data-walk") for place in (0, 2, 1)]
     for place in (0, 2, 1):
         tiles.nth(place).click()
-    assert tab.locator("#chosen").inner_text() == f"mine: {{vary: trajectory, of: [{', '.join(walks)}]}}"
+    assert tab.locator("#chosen").inner_text() == film_command(COMMAND, walks)
     tab.locator("[data-order=strangeness]").click()
     order = [tiles.nth(place).get_attribute("data-strangeness") for place in range(7)]
     assert order == ["1", "2", "3", "4", "5", "6", ""]

@@ -2,10 +2,15 @@
 
 import json
 import shutil
+import subprocess
 
+import numpy as np
 import pytest
-from approach.readback import read_film
-from conftest import ROOT, Workflow
+import yaml
+from approach.arrivals import film_command
+from approach.readback import read_film, read_frames
+from approach.timing import distances
+from conftest import ROOT, SNAKEMAKE, Workflow, count_jobs
 from PIL import Image
 
 KEYS = {"name": "looks", "loss": "l2", "seeds": 3, "steps": 4}
@@ -75,6 +80,17 @@ def test_looks_run_no_walk_and_render_no_frame(finished, change, wanted):
         assert not jobs
 
 
+def test_the_command_of_three_arrivals_makes_their_film(finished, film):
+    record = yaml.safe_load((film / "../../experiment.yaml").read_text())
+    walks = [f"loss~l2+lr~0.05/{seed}" for seed in (2, 0, 1)]
+    shell = f"PATH={SNAKEMAKE.parent}:$PATH; {film_command(record['command'], walks)} -n --quiet rules"
+    result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=finished.folder, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    jobs = count_jobs(result.stdout + result.stderr)
+    assert jobs["choose"] == 1 and jobs["triptych"] == 1 and jobs["render"] == 3
+    assert not {"invert", "stills"} & set(jobs)
+
+
 def test_a_template_writes_its_pages_again_and_nothing_else(finished):
     template = finished.folder / "project" / "workflow" / "scripts" / "approach" / "templates" / "page.css"
     before = template.read_text()
@@ -83,3 +99,18 @@ def test_a_template_writes_its_pages_again_and_nothing_else(finished):
         assert finished.planned(**KEYS) == {"page": 1, "installation": 1}
     finally:
         template.write_text(before)
+
+
+@pytest.mark.parametrize("clock", ["own", "common"])
+def test_perceived_time_evens_out_the_film(finished, film, clock):
+    """The pictures of a real film, frame by frame: no easing, no holds, no loop."""
+    words = f"video.time=perceived video.clock={clock} video.seconds=9.6 video.fps=25 video.hold=0"
+    files = [f"results/looks/films/{film.name}/frames/{channel}.mkv" for channel in (1, 2, 3)]
+    assert not {"invert", "stills"} & set(finished.planned(*files, **KEYS, hydra=words))
+    finished.done(*files, **KEYS, hydra=words)
+    assert json.loads((film / "timing.json").read_text())["time"] == "perceived"
+    change = [distances(np.stack(list(read_frames(finished.folder / file)))) for file in files]
+    assert {len(one) for one in change} == {239}
+    if clock == "common":  # one clock cannot make three walks even; what it evens out is the mean of their shares
+        change = [np.mean([one / one.sum() for one in change], axis=0)]
+    assert max(one.std() / one.mean() for one in change) <= 0.15

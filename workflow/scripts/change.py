@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from approach.change import change_along
-from approach.generator import load_generator, read_config, read_weights
 from approach.inversion import resolve_device
 from approach.job import Pace, job
+from approach.showing import open_generator
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"change {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
@@ -16,13 +16,8 @@ with job(snakemake.log[0], f"change {snakemake.wildcards.film} {snakemake.wildca
     choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
     channel = choice["channels"][int(snakemake.wildcards.channel) - 1]
     walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
-    architecture = read_config(snakemake.input.architecture)
-    generator = load_generator(
-        read_weights(snakemake.input.weights, architecture),
-        architecture,
-        truncation=walk.metadata["truncation"],
-        device=resolve_device(snakemake.params.device),
-    )
+    device = resolve_device(snakemake.params.device)
+    generator = open_generator(snakemake.input, walk.metadata["truncation"], device)
     pace = Pace(len(walk.z))
 
     def said(done, total):

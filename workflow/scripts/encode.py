@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-import pandas as pd
-from approach.captions import channel_captions, strips
+from approach.captions import film_strips
 from approach.ffmpeg import encode_film
 from approach.job import job
 
@@ -15,15 +14,6 @@ with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params
     shown = [int(number) - 1 for number in snakemake.params.channels]
     if len(shown) > 1:
         look = {**look, "margin": look["gap"]}
-    captions = None
-    if look["captions"]:
-        texts = []
-        for number in shown:
-            channel = choice["channels"][number]
-            table = pd.read_csv(Path(channel["trajectory"]).parent.parent / "losses.csv")
-            table = table[table["seed"] == channel["seed"]].to_dict("list")
-            texts.append(channel_captions(channel, timing["positions"][number], table, look["captions"]))
-        captions = strips(texts, look["size"], look["gap"], look["captions"])
     frames = snakemake.input.frames
     encode_film(
         [Path(path) for path in ([frames] if isinstance(frames, str) else frames)],
@@ -32,7 +22,7 @@ with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params
         count=timing["frames"],
         look=look,
         codec=look,
-        captions=captions,
+        captions=film_strips(choice, timing, shown, look["captions"], look),
         threads=snakemake.threads,
         log_file=Path(snakemake.log[0]),
     )

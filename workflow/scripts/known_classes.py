@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from approach.generator import class_names, load_generator, read_config, read_weights
+from approach.generator import class_names, read_config
 from approach.inversion import resolve_device
 from approach.job import job
 from approach.montage import sheet
 from approach.render import to_frames
+from approach.showing import open_generator
 from approach.starts import class_index, truncated_normal
 from PIL import Image
 
@@ -16,12 +17,7 @@ with job(snakemake.log[0], "known classes"):
     torch.set_num_threads(snakemake.threads)
     architecture = read_config(snakemake.input.architecture)
     device = resolve_device(snakemake.params.device)
-    generator = load_generator(
-        read_weights(snakemake.input.weights, architecture),
-        architecture,
-        truncation=snakemake.params.truncation,
-        device=device,
-    )
+    generator = open_generator(snakemake.input, snakemake.params.truncation, device)
     names = class_names(snakemake.input.get("class_names"), architecture)
     wanted = [name for name in snakemake.params.classes if any(name in known.lower().split(", ") for known in names)]
     rows = []

@@ -6,17 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from approach.captions import channel_losses
 from approach.job import job
 from approach.page import arrivals_data, film_data, href, page
 from approach.readback import picture_size
 from PIL import Image
-
-
-def read_losses(channel):
-    """A channel's rows of its setting's losses.csv, in order of steps."""
-    table = pd.read_csv(Path(channel["trajectory"]).parent.parent / "losses.csv")
-    return table[table["seed"] == channel["seed"]].sort_values("step")
-
 
 with job(snakemake.log[0], "page") as log:
     folder = Path(snakemake.output.page).parent
@@ -31,7 +25,7 @@ with job(snakemake.log[0], "page") as log:
         data = film_data(
             choice,
             timing,
-            [read_losses(channel) for channel in choice["channels"]],
+            [channel_losses(channel) for channel in choice["channels"]],
             dict(np.load(at / "panorama.npz")),
             itinerary,
             size=picture_size(at / "triptych.mp4"),

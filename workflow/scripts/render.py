@@ -5,11 +5,10 @@ from pathlib import Path
 
 import torch
 from approach.ffmpeg import write_frames
-from approach.generator import load_generator, read_config, read_weights
 from approach.inversion import resolve_device
 from approach.job import Pace, job
-from approach.perceptual import Perceptual
 from approach.render import path_conditioning, render_frames
+from approach.showing import open_generator, open_perceptual
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 from approach.veil import veil
@@ -21,18 +20,11 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildca
     number = int(snakemake.wildcards.channel) - 1
     channel, positions = choice["channels"][number], timing["positions"][number]
     walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
-    architecture = read_config(snakemake.input.architecture)
-    generator = load_generator(
-        read_weights(snakemake.input.weights, architecture),
-        architecture,
-        truncation=walk.metadata["truncation"],
-        device=resolve_device(snakemake.params.device),
-    )
-    device = next(generator.buffers()).device
+    device = resolve_device(snakemake.params.device)
+    generator = open_generator(snakemake.input, walk.metadata["truncation"], device)
     finish = {}
     if snakemake.params.veil:
-        backbone = snakemake.input.get("backbone")
-        net = Perceptual(snakemake.params.net, backbone, device=device) if backbone else None
+        net = open_perceptual(snakemake.input, snakemake.params.net, device)
         with torch.inference_mode():
             ends = generator(path_conditioning(generator, walk.z, walk.classes, [0, len(walk.z) - 1]))
             finish["finish"] = veil(read_target(snakemake.input.target), ends, snakemake.params.veil, net)

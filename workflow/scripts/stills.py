@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 from approach.batches import members
-from approach.generator import load_generator, read_config, read_weights
 from approach.inversion import resolve_device
 from approach.job import job
-from approach.perceptual import Perceptual
+from approach.showing import open_generator, open_perceptual
 from approach.stills import take_stills
 from approach.target import read_target
 from approach.trajectories import read_trajectory
@@ -25,15 +24,8 @@ with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
         if seed in wanted
     ]
     walks.sort(key=lambda walk: walk.seed)
-    architecture = read_config(snakemake.input.architecture)
-    generator = load_generator(
-        read_weights(snakemake.input.weights, architecture),
-        architecture,
-        truncation=walks[0].metadata["truncation"],
-        device=device,
-    )
-    backbone = snakemake.input.get("backbone")
-    net = Perceptual(snakemake.params.net, backbone, device=device) if backbone else None
+    generator = open_generator(snakemake.input, walks[0].metadata["truncation"], device)
+    net = open_perceptual(snakemake.input, snakemake.params.net, device)
     target = read_target(snakemake.input.target)
     arrays, rows = take_stills(
         generator, walks, target, names=snakemake.params.measures, count=snakemake.params.moments, net=net

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from approach.critic import load_critic
-from approach.generator import load_generator, read_config, read_weights
 from approach.inversion import resolve_device
 from approach.job import Pace, job
 from approach.losses import build_loss
-from approach.perceptual import Perceptual
+from approach.showing import open_generator, open_perceptual
 from approach.survey import survey
 from approach.target import read_target
 from approach.trajectories import read_trajectory
@@ -20,18 +19,12 @@ with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     device = resolve_device(snakemake.params.device)
     choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
     walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
-    architecture = read_config(snakemake.input.architecture)
-    generator = load_generator(
-        read_weights(snakemake.input.weights, architecture),
-        architecture,
-        truncation=walks[0].metadata["truncation"],
-        device=device,
-    )
-    backbone, critic = snakemake.input.get("backbone"), snakemake.input.get("critic")
+    generator = open_generator(snakemake.input, walks[0].metadata["truncation"], device)
+    critic = snakemake.input.get("critic")
     loss = build_loss(
         snakemake.params.loss,
         read_target(snakemake.input.target),
-        perceptual=Perceptual(snakemake.params.net, backbone, device=device) if backbone else None,
+        perceptual=open_perceptual(snakemake.input, snakemake.params.net, device),
         critic=load_critic(Path(critic), Path(critic).with_suffix(".json")).to(device) if critic else None,
         device=device,
     )

@@ -1,5 +1,6 @@
 """Arrivals: where the searches ended, in order of closeness and of strangeness, as a table and as a gallery."""
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,6 +40,26 @@ def arrivals_table(journeys: pd.DataFrame) -> pd.DataFrame:
 def film_line(walks: Sequence[str], name: str = "mine") -> str:
     """The line under `films:` that makes a film of three walks."""
     return f"{name}: {{vary: trajectory, of: [{', '.join(walks)}]}}"
+
+
+def film_command(command: str, walks: Sequence[str], name: str = "mine") -> str:
+    """The command that made an experiment, with a film of three walks besides: for pasting into a shell.
+
+    The film travels as one more override in `hydra=...`, whose words the Snakefile splits as a shell does: hence the
+    backslashes before the quotes that Hydra wants around a walk's name.
+    """
+    quoted = ",".join(f'\\"{walk}\\"' for walk in walks)
+    override = f"films.{name}={{vary:trajectory,of:[{quoted}]}}"
+    words = shlex.split(command)
+    given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
+    flags = [place for place, word in enumerate(words) if word in ("--config", "-C")]
+    if given:
+        words[given[-1]] += f" {override}"
+    elif flags:
+        words.insert(flags[-1] + 1, f"hydra={override}")
+    else:
+        words += ["--config", f"hydra={override}"]
+    return shlex.join(words)
 
 
 def arrivals_sheet(
@@ -88,13 +109,15 @@ def arrivals_sheet(
 
 
 def caption(row: dict) -> list[str]:
-    """What is said about an arrival: its seed, its setting, its measures."""
-    measures = [
-        f"{name.removeprefix('final_')} {value:.3g}"
+    """What is said about an arrival: its seed, its setting, how near and how strange it is, the other measures."""
+    measures = {
+        name.removeprefix("final_"): f"{name.removeprefix('final_')} {value:.3g}"
         for name, value in row.items()
         if name.startswith("final_") and name != "final_loss" and value == value
-    ]
+    }
+    by = next((name for name in ("lpips", "l2") if name in measures), None)
+    places = [measures.pop(by)] if by else []
+    places += [f"strangeness {row['strangeness']:.3g}"] if row["strangeness"] == row["strangeness"] else []
     failed = f", stopped at step {row['last_step']}" if row["status"] == "failed" else ""
     setting = row["setting"].replace("loss~", "").replace("+", " · ").replace("~", " ")
-    strange = f"strangeness {row['strangeness']:.3g}" if row["strangeness"] == row["strangeness"] else ""
-    return [f"seed {row['seed']}{failed}", setting, " · ".join(measures), strange]
+    return [f"seed {row['seed']}{failed}", setting, " · ".join(places), " · ".join(measures.values())]

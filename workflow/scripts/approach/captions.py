@@ -7,8 +7,10 @@ change with the frame, and subtitles are timed in hundredths of a second; a stri
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import floor, log10
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw
 
 from .lettering import GROUND, INK, QUIET, WARNING, shorten, width, write
@@ -48,6 +50,34 @@ def channel_captions(
             left.append(str(table["top_class"][shown]))
         captions.append({"left": left, "right": right, "failed": failed})
     return captions
+
+
+def channel_losses(channel: dict) -> pd.DataFrame:
+    """A channel's rows of its setting's losses.csv, in order of steps; `channel` is an entry of film.json."""
+    table = pd.read_csv(Path(channel["trajectory"]).parent.parent / "losses.csv")
+    return table[table["seed"] == channel["seed"]].sort_values("step")
+
+
+def film_strips(
+    choice: dict,
+    timing: dict,
+    shown: Sequence[int],
+    fields: Sequence[str],
+    look: dict,
+    colour: tuple[int, int, int] = GROUND,
+) -> Iterator[np.ndarray] | None:
+    """The strips of a film of the channels `shown` (0 to 2), or nothing where no `fields` are wanted.
+
+    `choice` and `timing` are film.json and timing.json; `look` holds `size` and `gap` as `ffmpeg.encode_film` has them.
+    """
+    if not fields:
+        return None
+    texts = []
+    for number in shown:
+        channel = choice["channels"][number]
+        table = channel_losses(channel).to_dict("list")
+        texts.append(channel_captions(channel, timing["positions"][number], table, fields))
+    return strips(texts, look["size"], look["gap"], fields, colour)
 
 
 def strips(

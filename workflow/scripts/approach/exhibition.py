@@ -109,13 +109,15 @@ def _test_card(name: str, height: int) -> Image.Image:
 
 
 def describe(path: Path) -> dict:
-    """Read a delivered file back: everything that whoever installs it wants to know, as plain values.
+    """Read a delivered file: everything that whoever installs it wants to know, as plain values.
+
+    Its pictures were decoded and counted when it was encoded (`ffmpeg.deliver`) and are not decoded again.
 
     {file, frames, fps, seconds, width, height, codec, profile, pix_fmt, colours, audio, bytes, mbit (mean), sha256},
     and of H.264 files group (frames between the pictures where decoding can begin), closed, busiest (bits in the
     fullest second).
     """
-    found = read_film(path)
+    found = read_film(path, decode=False)
     described = {
         "file": path.name,
         **{

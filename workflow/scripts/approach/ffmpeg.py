@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 GROUND_HEX = "0x{:02x}{:02x}{:02x}".format(*GROUND)
 # RGB to YCbCr: the matrix must be spelled, or ffmpeg converts by BT.601 and players undo it by BT.709.
 COLOURS = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "iec61966-2-1"}
+TAGS = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "iec61966-2-1"}
 READ_COLOURS = {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfer": "iec61966-2-1"}
-SCALING = {"lanczos": "lanczos+accurate_rnd+full_chroma_int", "nearest": "neighbor"}
+SCALING = {"lanczos": "lanczos", "nearest": "neighbor"}
 
 
 def ffmpeg_program(wanted: str | None = None) -> str:
@@ -96,11 +97,11 @@ def encode_film(
     for source in sources:
         if (found := count_frames(source)) != count:
             raise UserError(f"{source} holds {found} frames and the film {count}: delete it to have it rendered again")
+    # Each picture is converted and enlarged in one pass; borders are added after it, and cost nothing.
+    pixels, enlarged = options_of(codec, fps)["pix_fmt"], (look["size"], look["size"])
+    scaling = look.get("scaling", "lanczos")
     pictures = [
-        ffmpeg.input(_file(source), threads=threads).filter(
-            "scale", look["size"], look["size"], flags=SCALING[look.get("scaling", "lanczos")]
-        )
-        for source in sources
+        _converted(ffmpeg.input(_file(source), threads=threads), pixels, scaling, enlarged) for source in sources
     ]
     margin, ground = look.get("margin", 0), look.get("ground", GROUND_HEX)
     width, height = (side - 2 * margin for side in film_size(len(sources), look))
@@ -112,7 +113,7 @@ def encode_film(
             raise ValueError(f"a caption strip is {first.shape[1]} pixels wide below pictures of {width}")
         height += first.shape[0]
         raw = raw_input(first, fps)
-        whole = ffmpeg.filter([whole, raw.filter("format", "gbrp")], "vstack", inputs=2)
+        whole = ffmpeg.filter([whole, _converted(raw, pixels)], "vstack", inputs=2)
         feed = _counted(_checked(first, strips), count)
     canvas = look.get("canvas", (width + 2 * margin, height + 2 * margin))
     if canvas != (width, height):
@@ -147,7 +148,7 @@ def encode_frames(
     source = iter(frames)
     first = next(source)
     return deliver(
-        raw_input(first, fps).filter("format", "gbrp"),
+        _converted(raw_input(first, fps), options_of(codec, fps)["pix_fmt"]),
         output,
         fps=fps,
         count=count,
@@ -173,21 +174,17 @@ def deliver(
     log_file: Path | None,
     program: str | None,
 ) -> dict:
-    """Convert a stream of RGB pictures by BT.709, encode it, and read it back before it takes its name."""
+    """Encode a stream of pictures (`_converted`), and read it back before it takes its name."""
     if size[0] % 2 or size[1] % 2:
         raise UserError(
             f"the film would be {size[0]} x {size[1]} pixels, and H.264 wants even numbers: change video.size"
         )
     options = options_of(codec, fps)
     pixels = options["pix_fmt"]
-    whole = (
-        whole.filter("scale", out_color_matrix="bt709", out_range="tv", flags="bicubic+accurate_rnd+full_chroma_inp")
-        .filter("format", pixels)
-        .filter("setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="iec61966-2-1")
-    )
     options = {**options, "r": _rate(fps), "threads": threads, **COLOURS}
     wanted = {"frames": count, "width": size[0], "height": size[1], "fps": Fraction(_rate(fps)), "pix_fmt": pixels}
     wanted |= {"colours": READ_COLOURS, "audio": 0}
+    whole = whole.filter("setparams", **TAGS)  # once more: hstack forgets them
     return _run([whole], output, options=options, wanted=wanted, feed=feed, log_file=log_file, program=program)
 
 
@@ -200,7 +197,9 @@ def options_of(codec: dict, fps: float) -> dict:
     {prores: True}: ProRes 422 HQ, 10 bit.
     """
     if codec.get("prores"):
-        return {"vcodec": "prores_ks", "profile:v": 3, "vendor": "apl0", "pix_fmt": "yuv422p10le"}
+        # prores_ks makes the same pictures, to the bit, in five times the time; but it tells the transfer by itself.
+        options = {"vcodec": "prores_aw", "profile:v": 3, "vendor": "apl0", "pix_fmt": "yuv422p10le"}
+        return {**options, "bsf:v": "prores_metadata=color_trc=13"}
     options = {"vcodec": "libx264", "preset": codec["preset"], "pix_fmt": "yuv420p", "g": round(fps)}
     options["movflags"] = "+faststart"
     if "mbit" not in codec:
@@ -216,6 +215,16 @@ def options_of(codec: dict, fps: float) -> dict:
         "flags": "+cgop",
         "x264-params": f"nal-hrd=cbr:force-cfr=1:open-gop=0:scenecut=0:min-keyint={round(fps)}",
     }
+
+
+def _converted(pictures, pixels: str, scaling: str = "lanczos", size: tuple[int, int] | None = None):
+    """A stream of RGB pictures as YCbCr by BT.709 in a format of `pixels`, enlarged to `size` where it is given."""
+    flags = f"{SCALING[scaling]}+accurate_rnd+full_chroma_inp+full_chroma_int"
+    return (
+        pictures.filter("scale", *(size or ()), out_color_matrix="bt709", out_range="tv", flags=flags)
+        .filter("format", pixels)
+        .filter("setparams", **TAGS)
+    )
 
 
 def raw_input(frame: np.ndarray, fps: float):

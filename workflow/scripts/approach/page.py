@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from .arrivals import caption, film_line, yardstick
+from .arrivals import caption, film_command, yardstick
 from .panorama import PAIRS, fog_distance, ridge
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -140,7 +140,9 @@ def page(
             *((key, _text(record[key])) for key in ("versions", "sha256") if key in record),
         ],
         links=links,
-        data=finite({"films": films, "film_line": film_line(["WALKS"])}),
+        data=finite(
+            {"films": films, "film_command": film_command(record.get("command", "snakemake --cores all"), ["WALKS"])}
+        ),
     )
 
 

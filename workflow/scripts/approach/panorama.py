@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import patheffects, ticker
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -24,7 +24,9 @@ CHANNELS = ("#e8b04a", "#f0705a", "#7ad3da")
 CHANNELS_ON_PAPER = ("#a8741a", "#b8433a", "#1f7f8c")
 GAMMA = 0.6  # of the colours: what matters lies in the valleys
 FOG = to_rgb("#f4f1ea")
+FOG_MOST = 0.8
 NIGHT = "#0d1419"
+DPI = 300  # 40 cm wide in print
 FINE = 10  # points of the drawn surface for one of the survey's
 PAIRS = ((1, 2), (2, 3), (3, 1))
 
@@ -52,7 +54,8 @@ def panorama(
         axis = place(left, bottom, map_width, map_height)
         image = _map(axis, found, colours)
         _walks(axis, found)
-        axis.set_xlabel("distance in the conditioning")
+        axis.set_xlabel("distance in the conditioning, along the longest way between two arrivals")
+        axis.set_ylabel("and at right angles to it, to the same scale")
         axis.tick_params(colors=QUIET, length=3)
         bar = figure.colorbar(image, cax=place(left + map_width + 0.14, bottom, 0.13, map_height))
         bar.outline.set_visible(False)
@@ -66,13 +69,16 @@ def panorama(
             box = place(profile_left, bottom + (2 - number) * (each + gap), width - profile_left - 0.35, each)
             _profile(box, found, number)
         figure.text(left / width, 1 - 0.62 / height, title, fontsize=19, color=INK, va="baseline")
-        names = "     ".join(f"{number}  {label}" for number, label in enumerate(labels, start=1))
+        names = "      ".join(
+            f"{number}  {label}, which starts {found[f'walk_{number}'][0, 2]:.1f} off the plane"
+            for number, label in enumerate(labels, start=1)
+        )
         figure.text(left / width, 1 - 0.95 / height, names, fontsize=10.5, color=QUIET, va="baseline")
         figure.text(
             left / width, 0.80 / height, _caption(found, loss), fontsize=8, color=QUIET, va="top", linespacing=1.5
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=200, metadata={"Software": None})
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
 def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixels: int = 1440) -> None:
@@ -103,15 +109,19 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     palette = LinearSegmentedColormap.from_list(colours, PALETTES[colours])
     scale = PowerNorm(GAMMA, low, high, clip=True)
     shares = np.asarray(scale(height))
-    relief = shares * 0.22 * (x[-1] - x[0])
+    # The slopes go on where the colours have reached their end.
+    relief = (np.maximum(height - low, 0) / (high - low)) ** GAMMA * 0.22 * (x[-1] - x[0])
     light = LightSource(azdeg=315, altdeg=42)
     shade = light.hillshade(relief[::-1], dx=fine_x[1] - fine_x[0], dy=fine_y[1] - fine_y[0], vert_exag=1.0)[::-1]
     flat = np.sin(np.deg2rad(42))
     picture = palette(shares)[..., :3] * np.clip(1 + 0.55 * (shade - flat), 0.35, 1.15)[..., None]
     extent = (x[0], x[-1], y[0], y[-1])
     axis.imshow(np.clip(picture, 0, 1), origin="lower", extent=extent, interpolation="bilinear", zorder=0)
-    levels = ticker.MaxNLocator(30).tick_values(low, high)
-    levels = levels[(levels > low) & (levels < surface.max())]
+    spacing = np.diff(ticker.MaxNLocator(30).tick_values(low, high)[:2])[0]
+    # Every fifth line is strong and named, and those are round numbers.
+    first, last = np.ceil(low / spacing), min(np.floor(height.max() / spacing), np.ceil(low / spacing) + 120)
+    numbers = np.arange(first, last + 1)
+    levels = numbers * spacing
     if len(levels):
         lines = axis.contour(
             fine_x,
@@ -119,11 +129,11 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
             height,
             levels=levels,
             colors=NIGHT,
-            linewidths=[0.9, 0.35, 0.35, 0.35, 0.35],
+            linewidths=np.where(numbers % 5 == 0, 0.9, 0.35),
             alpha=0.5,
             zorder=1,
         )
-        axis.clabel(lines, levels[::5], fontsize=6.5, inline_spacing=4, fmt="%g", colors=NIGHT)
+        axis.clabel(lines, levels[numbers % 5 == 0], fontsize=6.5, inline_spacing=4, fmt="%.4g", colors=NIGHT)
     axis.set_aspect("equal")
     axis.set_xlim(x[0], x[-1])
     axis.set_ylim(y[0], y[-1])
@@ -138,49 +148,41 @@ def fog_distance(arrivals: np.ndarray) -> float:
 
 
 def _walks(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
-    """Each walk as a line that is crisp on the plane and dissolves with its distance from it."""
+    """Each walk as a line that is crisp on the plane and dissolves with its distance from it, into fog."""
     gone = fog_distance(found["arrivals"])
-    halo = [patheffects.withStroke(linewidth=1.8, foreground=NIGHT, alpha=0.6)]
-    for number, colour in enumerate(CHANNELS, start=1):
-        walk = found[f"walk_{number}"]
+    walks = [found[f"walk_{number}"] for number in (1, 2, 3)]
+    _fog(axis, walks, gone)
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    for number, (walk, colour) in enumerate(zip(walks, CHANNELS, strict=True), start=1):
         points = walk[:, :2]
-        away = (walk[1:, 2] + walk[:-1, 2]) / 2 / gone
-        clear = np.exp(-2 * away**2)
+        clear = np.exp(-2 * ((walk[1:, 2] + walk[:-1, 2]) / 2 / gone) ** 2)
         segments = np.stack([points[:-1], points[1:]], axis=1)
-        _fog(axis, points[:-1], away, gone)
-        dark = np.column_stack([np.tile(to_rgb(NIGHT), (len(away), 1)), 0.5 * clear])
-        axis.add_collection(LineCollection(segments, colors=dark, linewidths=4.2, zorder=3))
-        shown = np.column_stack([np.tile(to_rgb(colour), (len(away), 1)), clear])
-        axis.add_collection(LineCollection(segments, colors=shown, linewidths=2.1, zorder=4))
-        x, y = found["arrivals"][number - 1]
+        for shade, strength, wide in ((NIGHT, clear, 4.4), (colour, np.minimum(1, 1.6 * clear), 2.4)):
+            shades = np.column_stack([np.tile(to_rgb(shade), (len(clear), 1)), strength])
+            axis.add_collection(LineCollection(segments, colors=shades, linewidths=wide, zorder=4))
+        # In the fog only a pencil line is left of the way.
+        axis.plot(*points.T, color=NIGHT, linewidth=0.7, alpha=0.45, linestyle=(0, (1, 2.5)), zorder=3)
+        x, y = points[-1]
         axis.plot(x, y, "o", color=colour, markersize=13, markeredgecolor=NIGHT, markeredgewidth=1.1, zorder=6)
         axis.text(x, y, str(number), ha="center", va="center_baseline", fontsize=9, color=NIGHT, zorder=7)
-        start = points[0]
-        if axis.get_xlim()[0] < start[0] < axis.get_xlim()[1] and axis.get_ylim()[0] < start[1] < axis.get_ylim()[1]:
-            alpha = max(0.25, float(clear[0]))
-            axis.plot(*start, "o", markersize=6, markerfacecolor="none", markeredgecolor=colour, alpha=alpha, zorder=5)
-            axis.annotate(
-                f"start, {walk[0, 2]:.1f} away",
-                start,
-                (6, 5),
-                textcoords="offset points",
-                fontsize=7,
-                color=FOG,
-                alpha=max(0.6, alpha),
-                path_effects=halo,
-                zorder=7,
+        x, y = points[0]
+        if left < x < right and low < y < high:
+            axis.plot(
+                x, y, "o", markersize=5, markerfacecolor=FOG, markeredgecolor=NIGHT, markeredgewidth=0.8, zorder=5
             )
 
 
-def _fog(axis: Axes, points: np.ndarray, away: np.ndarray, gone: float) -> None:
-    """Fog over a walk, the wider and denser the further it is from the plane."""
+def _fog(axis: Axes, walks: Sequence[np.ndarray], gone: float) -> None:
+    """Fog over the walks ([S+1, 3] each), the wider and denser the further they are from the plane."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     x, y = np.linspace(left, right, 240), np.linspace(low, high, 160)
     thick = np.zeros((len(y), len(x)))
-    for (at_x, at_y), far in zip(*(array[:: max(1, len(away) // 150)] for array in (points, away)), strict=True):
-        reach = gone * (0.05 + 0.16 * min(far, 1.5))
-        near_x, near_y = (np.exp(-(((side - at) / reach) ** 2) / 2) for side, at in ((x, at_x), (y, at_y)))
-        thick = np.maximum(thick, 0.55 * (1 - np.exp(-2 * far**2)) * np.outer(near_y, near_x))
+    for walk in walks:
+        for at_x, at_y, away in walk[:: max(1, len(walk) // 150)]:
+            far = away / gone
+            reach = gone * (0.06 + 0.2 * min(far, 1.5))
+            near_x, near_y = (np.exp(-(((side - at) / reach) ** 2) / 2) for side, at in ((x, at_x), (y, at_y)))
+            thick = np.maximum(thick, FOG_MOST * (1 - np.exp(-2 * far**2)) * np.outer(near_y, near_x))
     picture = np.dstack([*(np.full_like(thick, part) for part in FOG), thick])
     axis.imshow(picture, origin="lower", extent=(left, right, low, high), interpolation="bicubic", zorder=2)
 
@@ -216,11 +218,11 @@ def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
         (
             f"Height is the {loss} loss at {width} x {height} points of the plane that the arrivals define in the "
             "generator's 256-dimensional conditioning",
-            "(z and the embedded class vector); both axes are to scale. Walks are seen at right angles to the plane "
-            "and dissolve with their distance from it",
-            f"(an eighth is left at {fog_distance(found['arrivals']):.3g}). What the plane cannot show: the other 254 "
-            "dimensions. A walk need not cross these ridges,",
-            "it may pass them at a distance, and most points of the plane are conditionings that no latent of the "
-            "search gives.",
+            "(z and the embedded class vector); both axes are to scale. Walks are seen at right angles to the plane; "
+            "with their distance from it",
+            f"they dissolve into fog (all but gone at {fog_distance(found['arrivals']):.3g}), and a dotted line is "
+            "left. What the plane cannot show: the other 254 dimensions.",
+            "A walk need not cross these ridges, it may pass them at a distance; and most points of the plane are "
+            "conditionings that no latent of the search gives.",
         )
     )

@@ -14,20 +14,25 @@ _MATRIX = {0: "gbr", 1: "bt709", 2: "unknown", 5: "bt470bg", 6: "smpte170m"}
 _RANGE = {0: "unknown", 1: "tv", 2: "pc"}
 
 
-def read_film(path: Path | str) -> dict:
-    """Decode a whole film and say what it is.
+def read_film(path: Path | str, decode: bool = True) -> dict:
+    """Decode a whole film and say what it is; or only count its packets, where it was decoded before.
 
     Returns {frames, fps (Fraction), width, height, codec, profile, pix_fmt, colours: {range, matrix, primaries,
     transfer}, keyframes: [frame numbers], seconds, bytes, bit_rate, audio: number of audio streams}.
-    `frames` counts decoded pictures, not what the container promises. Raises av.error.FFmpegError on a broken file.
+    `frames` counts decoded pictures (or packets), not what the container promises. Raises av.error.FFmpegError on a
+    broken file.
     """
     path = Path(path)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         frames, keyframes = 0, []
-        for frame in container.decode(stream):
-            if frame.key_frame:
+        if decode:
+            keys = (frame.key_frame for frame in container.decode(stream))
+        else:
+            keys = (packet.is_keyframe for packet in container.demux(stream) if packet.size)
+        for is_key in keys:
+            if is_key:
                 keyframes.append(frames)
             frames += 1
         context = stream.codec_context

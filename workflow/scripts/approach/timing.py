@@ -6,9 +6,9 @@ import numpy as np
 
 from .errors import UserError
 
-ROUNDS = 100
+ROUNDS = 300
 EVEN_ENOUGH = 0.01  # coefficient of variation of the change from frame to frame
-MOST_MOMENTS = 2000  # more frames than that lie between them
+MOST_MOMENTS = 20_000  # more frames than that lie between them
 
 
 def progress(video: dict) -> np.ndarray:
@@ -47,21 +47,27 @@ def equal_change(walks: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarr
     last = max(walk["positions"][-1] for walk in walks)
     even = np.linspace(0, last, count)
     lengths = [float(distances(walk["pictures"]).sum()) for walk in walks]
-    moving = [(walk, length) for walk, length in zip(walks, lengths, strict=True) if length > 0]
+    moving = [
+        (walk["positions"], _products(walk["pictures"]), length)
+        for walk, length in zip(walks, lengths, strict=True)
+        if length > 0
+    ]
     if not moving:
         return even
     at, best, best_spread = even, even, np.inf
-    for _ in range(ROUNDS):
-        change = np.mean([distances(_pictures_at(walk, at)) / length for walk, length in moving], axis=0)
+    for done in range(ROUNDS):
+        change = np.mean([_distances_at(known, of, at) / length for known, of, length in moving], axis=0)
         spread = change.std() / change.mean()
         if spread < best_spread:
             best, best_spread = at, spread
         if spread < EVEN_ENOUGH:
             break
-        # Pieces that change too much are shortened: the moments are spread anew over the change just measured.
-        covered = np.concatenate([[0], np.cumsum(change + 1e-3 * change.mean())])
-        # Half way there: a full step overshoots where the picture trembles.
-        at = (at + np.interp(np.linspace(0, covered[-1], count), covered, at)) / 2
+        # Pieces that change too much are shortened, less and less eagerly: where the picture trembles, what a piece
+        # changes says little about its half.
+        eagerness = 0.5 / (1 + done / 30)
+        pieces = np.diff(at) * np.clip(change / change.mean(), 0.05, 20) ** -eagerness
+        covered = np.concatenate([[0], np.cumsum(pieces)])
+        at = last * covered / covered[-1]
     return best
 
 
@@ -101,13 +107,24 @@ def film_timing(video: dict, steps: Sequence[int], walks: Sequence[dict[str, np.
     }
 
 
-def _pictures_at(walk: dict[str, np.ndarray], at: np.ndarray) -> np.ndarray:
-    """The pictures of a walk at any moments, [count, values]: between two that are known, linearly."""
-    known = walk["positions"]
-    pictures = walk["pictures"].reshape(len(known), -1)
+def _products(pictures: np.ndarray) -> np.ndarray:
+    """The mean product of every two pictures, [P, P]: all that distances between mixtures of them need."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
+    flat -= flat.mean(axis=0)
+    return flat @ flat.T / flat.shape[1]
+
+
+def _distances_at(known: np.ndarray, products: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """`distances` of the pictures at any moments [M]; between two of the `known` moments [P] they are mixed linearly.
+
+    A frame and its follower are mixtures of two pictures each, so their distance is a form of four pictures' products.
+    """
     after = np.clip(np.searchsorted(known, at, side="right"), 1, max(1, len(known) - 1))
     before = after - 1
     after = np.minimum(after, len(known) - 1)
-    width = np.maximum(known[after] - known[before], 1e-12)
-    share = np.clip((at - known[before]) / width, 0, 1).astype(np.float32)[:, None]
-    return pictures[before].astype(np.float32) * (1 - share) + pictures[after].astype(np.float32) * share
+    share = np.clip((at - known[before]) / np.maximum(known[after] - known[before], 1e-12), 0, 1)
+    which, weights = np.stack([before, after], axis=1), np.stack([1 - share, share], axis=1)
+    which = np.concatenate([which[:-1], which[1:]], axis=1)
+    weights = np.concatenate([-weights[:-1], weights[1:]], axis=1)
+    squares = np.einsum("mi,mj,mij->m", weights, weights, products[which[:, :, None], which[:, None, :]])
+    return np.sqrt(np.maximum(squares, 0))

@@ -19,8 +19,8 @@ def veil(
 ) -> Callable[[Tensor], Tensor]:
     """A function that lays fog over images [N, 3, S, S] in [-1, 1] of one walk.
 
-    `ends` [2, 3, S, S]: the walk's start and arrival; fog begins where an image is further from the target than four
-    fifths of the arrival are, and is full somewhat beyond the start's mean distance. `strength` in [0, 1] is the
+    `ends` [2, 3, S, S]: the walk's start and arrival; fog begins where an image is further from the target than nine
+    tenths of the arrival are, and is full somewhat beyond the start's mean distance. `strength` in [0, 1] is the
     density of full fog. Distances are LPIPS's (`perceptual`), or without a network those of the Laplacian pyramid.
     """
     pixels, mask = target.pixels[None].to(ends), target.mask[None].to(ends)
@@ -35,12 +35,13 @@ def veil(
 
     at_start, at_arrival = density(ends)
     start = at_start.mean()
-    clear = torch.minimum(at_arrival.quantile(0.8), 0.9 * start)
+    clear = torch.minimum(at_arrival.quantile(0.9), 0.9 * start)
     full = start + 0.4 * (start - clear)
 
     def lay(images: Tensor) -> Tensor:
         share = ((density(images) - clear) / (full - clear).clamp_min(1e-6)).clamp(0, 1)
-        thick = strength * share * share * (3 - 2 * share) * mask
+        # Rising at once: most of a search's way is close to its end, and its haze should be seen for as long.
+        thick = strength * share * (2 - share) * mask
         colour = 2 * torch.tensor(FOG).to(images)[None, :, None, None] - 1
         fog = (1 - OWN_LIGHT) * colour + OWN_LIGHT * _soft(images)
         return torch.lerp(images, fog, thick)

@@ -181,7 +181,8 @@ function losses() {
     return bottom - (bottom - top) * (to > from ? clamp(share, 0, 1) : 0.5);
   };
   if (same && ranges.length) {
-    const ticks = log ? [1, 2, 5].flatMap((n) => [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].map((p) => n * 10 ** p)).filter((v) => v >= low && v <= high) : niceTicks(low, high, 4);
+    const round = log ? [1, 2, 5].flatMap((n) => [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].map((p) => n * 10 ** p)).filter((v) => v >= low && v <= high) : [];
+    const ticks = round.length > 2 ? round : niceTicks(low, high, 4);
     for (const value of ticks) {
       const y = place(value, low, high);
       picture.append(svg("line", { class: "rule", x1: MARGIN.left, x2: scale.width - MARGIN.right, y1: y, y2: y }),
@@ -253,7 +254,8 @@ function itinerary() {
       const most = Math.max(...thick.slice(0, inside)), where = thick.indexOf(most);
       if (!rest && most * height > 15) {
         const dark = film.itinerary.dark[layer] ? " dark" : "";
-        picture.append(svg("text", { class: `name${dark}`, x: scale.x(stream.steps[where]) + 3, y: height * (1 - (low[where] + high[where]) / 2) + 4 }, film.itinerary.names[layer]));
+        const late = where > thick.length / 2;
+        picture.append(svg("text", { class: `name${dark}`, "text-anchor": late ? "end" : "start", x: scale.x(stream.steps[where]) + (late ? -3 : 3), y: height * (1 - (low[where] + high[where]) / 2) + 4 }, film.itinerary.names[layer]));
       }
     }
     const head = svg("line", { class: "head", y1: -4, y2: height + 4 });
@@ -261,8 +263,8 @@ function itinerary() {
     holder.append(picture);
     updates.push(() => { const x = scale.x(position(index)); head.setAttribute("x1", x); head.setAttribute("x2", x); });
   });
-  const table = $("categories"), head = html("tr", {}, html("th", { scope: "col" }, "category"));
-  film.channels.forEach((channel, index) => head.append(html("th", { scope: "col" }, `${index + 1} arrival`)));
+  const table = $("categories"), head = html("tr", {}, html("th", { scope: "col" }, "category at arrival"));
+  film.channels.forEach((channel, index) => head.append(html("th", { scope: "col" }, `${index + 1} · ${channel.label}`)));
   const body = html("tbody");
   film.itinerary.names.forEach((name, layer) => {
     const swatch = html("span", { class: "swatch" });
@@ -325,12 +327,15 @@ function panorama() {
   map.onload = draw;
   const box = $("profiles");
   const all = data.profiles.flatMap((profile) => profile.loss), low = Math.min(...all), high = Math.max(...all);
-  box.replaceChildren(...data.profiles.map((profile) => {
+  const ends = [[1, 2], [2, 3], [3, 1]];
+  box.replaceChildren(...data.profiles.map((profile, pair) => {
     const put = (value) => 76 - 66 * (high > low ? (value - low) / (high - low) : 0.5);
     const points = profile.loss.map((value, number) => `${(4 + 292 * number / (profile.loss.length - 1)).toFixed(1)} ${put(value).toFixed(1)}`);
     const picture = svg("svg", { viewBox: "0 0 300 84", preserveAspectRatio: "none", role: "img", "aria-label": profile.said },
       svg("path", { d: `M4 82L${points.join("L")}L296 82Z`, fill: "var(--wash)" }),
-      svg("path", { d: `M${points.join("L")}`, class: "curve", stroke: "var(--ink)", "vector-effect": "non-scaling-stroke" }));
+      svg("path", { d: `M${points.join("L")}`, class: "curve", stroke: "var(--ink)", "vector-effect": "non-scaling-stroke" }),
+      // a dot is the end of a line that has no length: circles would be stretched with the picture
+      ...ends[pair].map((channel, end) => svg("path", { class: `end s${channel}`, "vector-effect": "non-scaling-stroke", d: `M${points[end ? points.length - 1 : 0]}h0` })));
     return html("figure", {}, picture, html("figcaption", {}, profile.said));
   }));
 }
@@ -389,8 +394,8 @@ function arrivals() {
     if (known >= 0) chosen.splice(known, 1); else { chosen.push(walk); if (chosen.length > 3) chosen.shift(); }
     for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.walk));
     $("chosen").hidden = chosen.length !== 3;
-    $("chosen").textContent = DATA.film_line.replace("WALKS", chosen.join(", "));
-    $("chosen-note").textContent = chosen.length === 3 ? "Under films: in an experiment's file:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
+    $("chosen").textContent = DATA.film_command.replace("WALKS", chosen.join('\\",\\"'));
+    $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and no walk again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
 }
 })();
