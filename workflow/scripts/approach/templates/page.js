@@ -182,7 +182,7 @@ function losses() {
   };
   if (same && ranges.length) {
     const round = log ? [1, 2, 5].flatMap((n) => [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].map((p) => n * 10 ** p)).filter((v) => v >= low && v <= high) : [];
-    const ticks = round.length > 2 ? round : niceTicks(low, high, 4);
+    const ticks = round.length > 2 ? round : niceTicks(low, high, 6);
     for (const value of ticks) {
       const y = place(value, low, high);
       picture.append(svg("line", { class: "rule", x1: MARGIN.left, x2: scale.width - MARGIN.right, y1: y, y2: y }),
