@@ -12,9 +12,11 @@ from .plan import Plan, uses_lpips
 from .sources import is_url
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
-PASSES = 3  # a backward pass costs about two forward ones
+# Set by bench/inversion.py's float32 rows, see docs/performance.md.
+PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # a walk with LPIPS against one without
-EFFICIENCY = 0.25  # of a matrix product's speed that convolutions reach
+EFFICIENCY = 0.5  # of a matrix product's speed that convolutions reach
+OVERHEAD = 0.015  # seconds of a seed's step whatever the generator
 
 
 def gigaflops(architecture: dict) -> float:
@@ -51,8 +53,13 @@ def seconds_per_step(plan: Plan) -> tuple[float, str]:
     if measured:
         return float(np.median(measured)), "from this experiment's past walks"
     architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
-    work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if uses_lpips(plan.base) else 1)
-    return work / (machine_gigaflops() * EFFICIENCY), "a guess from this machine's CPU"
+    return guessed_seconds(architecture, uses_lpips(plan.base)), "a guess from this machine's CPU"
+
+
+def guessed_seconds(architecture: dict, lpips: bool) -> float:
+    """Seconds for one step of one seed in float32 on this machine's CPU."""
+    work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if lpips else 1)
+    return work / (machine_gigaflops() * EFFICIENCY) + OVERHEAD
 
 
 def missing_walks(plan: Plan) -> int:
@@ -115,10 +122,10 @@ def towards_biggan(plan: Plan) -> list[str]:
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
     architecture = json.loads((plan.root / "resources/biggan/biggan-deep-256.json").read_text(encoding="utf-8"))
-    work = 3 * 500 * gigaflops(architecture) * PASSES * LPIPS_SHARE / (machine_gigaflops() * EFFICIENCY)
+    seconds = 3 * 500 * guessed_seconds(architecture, lpips=True)
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [
         "the same with BigGAN-deep-256" + ("" if own else " and the painting") + ":",
         f"  snakemake --cores all --config {shlex.join(words)}",
-        f"  (downloads {size} MB once; three walks take about {duration(work)} on this CPU, minutes on a GPU)",
+        f"  (downloads {size} MB once; three walks take about {duration(seconds)} on this CPU, minutes on a GPU)",
     ]
