@@ -118,6 +118,7 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--plain-steps", type=int, default=500)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--plain-rates", nargs="+", default=["tools", "ours"], choices=["tools", "ours"])
     parser.add_argument("--json", type=Path, default=Path("results/bench/arrival.json"))
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> dict:
         "plain_steps": options.plain_steps,
         "threads": torch.get_num_threads(),
     }  # fmt: skip
-    for rates in (RATES, ours):
+    for rates in ({"tools": RATES, "ours": ours}[which] for which in options.plain_rates):
         walks = plain_walks(task, begin, options.plain_steps, rates)
         found["plain"].append({"rates": rates, **compare(losses, at, *walks)})
         log.info("plain at %s: %s", rates, found["plain"][-1])
