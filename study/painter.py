@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,13 @@ def normal(generator: torch.Generator, n: int, size: int, truncation: float = 1.
 
 def mix(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """`a` where t is 0, `b` where t is 1."""
-    return a + (b - a) * t
+    return torch.lerp(a, b, t)
+
+
+@cache
+def widening(cells: int, size: int) -> Tensor:
+    """The matrix [size, cells] that enlarges a line of lattice points bicubically, as F.interpolate does."""
+    return F.interpolate(torch.eye(cells).view(1, 1, cells, cells), size=(size, cells), mode="bicubic")[0, 0]
 
 
 def colour(*rgb: float) -> Tensor:
@@ -137,18 +144,19 @@ class Scene:
             amplitude *= gain
             power += amplitude**2
             field = field + amplitude * self.dice(*field.shape)
-        field = F.interpolate(field, size=(self.size, self.size), mode="bicubic", align_corners=False)
-        return field[:, 0] / (0.8 * math.sqrt(power))
+        height, width = field.shape[2:]
+        field = widening(height, self.size) @ field[:, 0] @ widening(width, self.size).t()
+        return field / (0.8 * math.sqrt(power))
 
     def slope(self, cells: tuple[int, int], octaves: int = 2) -> Tensor:
         """The sideways slope of soft relief, [n, size, size], of about unit deviation."""
         relief = torch.zeros(self.n, self.size, self.size)
         for octave in range(octaves):
-            lattice = self.dice(self.n, 1, cells[0] * 2**octave + 3, cells[1] * 2**octave + 3)
-            size = (self.size, self.size + 2)
-            relief = relief + 0.45**octave * F.interpolate(lattice, size=size, mode="bicubic", align_corners=False)[
-                :, 0, :, 2:
-            ].sub(F.interpolate(lattice, size=size, mode="bicubic", align_corners=False)[:, 0, :, :-2])
+            height, width = cells[0] * 2**octave + 3, cells[1] * 2**octave + 3
+            lattice = self.dice(self.n, height, width)
+            across = widening(width, self.size + 2)
+            difference = across[2:] - across[:-2]
+            relief = relief + 0.45**octave * (widening(height, self.size) @ lattice @ difference.t())
         return relief * (self.size / (cells[1] + 3)) * 0.2
 
     def profile(self, cells: int, octaves: int, gain: float = 0.5) -> Tensor:
