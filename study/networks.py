@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workflow.scripts.approach.critic import Conv, Linear, SpectralWeight
+from workflow.scripts.approach.critic import Conv, Discriminator, Linear, SpectralWeight
 
 
 class BatchNorm(nn.Module):
@@ -149,6 +149,30 @@ class TrainableGenerator(nn.Module):
     def forward(self, z: Tensor, classes: Tensor, head: Head | None = None) -> Tensor:
         """Images [N, 3, S, S] in [-1, 1] with the statistics of this batch; or what a head shows."""
         return self.generator(torch.cat([z, self.embeddings(classes)], 1), head)
+
+
+class PairCritic(Discriminator):
+    """The discriminator in training: it also judges whether a picture is the one that its z decides.
+
+    By a projection on z beside that on the class (Miyato and Koyama 2018).
+    """
+
+    def __init__(self, channels: list[int], num_classes: int, group: int = 4, *, z_dim: int):
+        super().__init__(channels, num_classes, group)
+        self.form = (channels, num_classes, group)
+        self.latents = Linear(z_dim, channels[-1], bias=False)
+
+    def judge_pair(self, x: Tensor, classes: Tensor, z: Tensor) -> Tensor:
+        """Scores [N] from the last map of features, for classes [N, C] and z [N, z_dim]."""
+        h = self.gather(x)
+        wanted = self.classes(classes) + self.latents(z / z.shape[1] ** 0.5)
+        return (self.score(h)[:, 0] + (wanted * h).sum(1)).float()
+
+    def without_latents(self) -> Discriminator:
+        """The discriminator that the pipeline loads: a copy of all but the projection on z."""
+        plain = Discriminator(*self.form)
+        plain.load_state_dict({name: part for name, part in self.state_dict().items() if "latents" not in name})
+        return plain
 
 
 def iterate(module: nn.Module, steps: int = 1) -> None:

@@ -3,7 +3,8 @@
 Hinge loss, a projection discriminator, spectral norm on both sides and two learning rates, as in BigGAN (Brock et al.
 2019). The painter decides a picture by 128 normal numbers, and the generator is given the same numbers as z: so three
 of four samples in a batch have a picture that they ought to be, and are drawn towards it as in pix2pixHD (Wang et al.
-2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. Before the critic comes in there
+2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. The critic is shown z as well, and
+judges whether picture and z belong together. Before the critic comes in there
 are lessons by L1 alone, the first of them at low resolution, for the first layers only. CPU hours are few: layout is
 learned in a fraction of the images that a critic alone would need, and what is left to the critic is the grain.
 
@@ -28,9 +29,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from study.networks import Head, TrainableGenerator, iterate
+from study.networks import Head, PairCritic, TrainableGenerator, iterate
 from study.painter import normal
-from workflow.scripts.approach.critic import Discriminator
 
 logger = logging.getLogger("train")
 COLUMNS = [
@@ -61,8 +61,11 @@ class Pictures:
 
 def draw_batch(
     pictures: Pictures, seed: int, step: int, count: int, alone: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures [N, 3, S, S] in [-1, 1], classes [N, C] one-hot and z [N, 128] of a step; one z of four is alone."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pictures [N, 3, S, S] in [-1, 1], classes [N, C] one-hot, the pictures' own z [N, 128] and the samples' z.
+
+    Three of four samples have the z of a picture; the fourth, where it may be alone, has another.
+    """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     classes, n = pictures.images.shape[:2]
     labels = torch.randint(classes, (count,), generator=generator)
@@ -71,7 +74,7 @@ def draw_batch(
     own = torch.from_numpy(pictures.latents[labels.numpy(), index.numpy()])
     fresh = normal(generator, count, own.shape[1])
     paired = (torch.arange(count) % 4 < PAIRED).unsqueeze(1) | (not alone)
-    return images, F.one_hot(labels, classes).float(), torch.where(paired, own, fresh)
+    return images, F.one_hot(labels, classes).float(), own, torch.where(paired, own, fresh)
 
 
 def pair_off(x: Tensor) -> Tensor:
@@ -105,7 +108,7 @@ class Trainer:
         self.device = torch.device(train["device"])
         form = {"device": self.device, "memory_format": torch.channels_last}
         self.generator = TrainableGenerator(generator).to(**form)
-        self.critic = Discriminator(**critic).to(**form)
+        self.critic = PairCritic(**critic, z_dim=generator["z_dim"]).to(**form)
         iterate(self.generator, 20)
         iterate(self.critic, 20)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
@@ -131,23 +134,26 @@ class Trainer:
         """bf16 where it is configured."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings["bfloat16"])
 
-    def critic_gradients(self, images: Tensor, classes: Tensor, z: Tensor) -> tuple:
+    def critic_gradients(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor) -> tuple:
         """The critic's gradients on one worker's part of the batch; the fakes go on to the generator's turn."""
         with self.cast():
             fakes = self.generate(z, classes)
             both = torch.cat([images.to(fakes.dtype), fakes.detach()]).contiguous(memory_format=torch.channels_last)
             maps = self.features(both)
-            drawn, generated = self.critic.judge(maps[-1], torch.cat([classes, classes])).chunk(2)
+            scores = self.critic.judge_pair(maps[-1], torch.cat([classes, classes]), torch.cat([own, z]))
+            drawn, generated = scores.chunk(2)
             loss = F.relu(1 - drawn).mean() + F.relu(1 + generated).mean()
         gradients = torch.autograd.grad(loss, self.critic_parameters)
         ideal = [pair_off(part.detach()[: len(images)].float()) for part in maps]
         return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
 
-    def generator_gradients(self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor) -> tuple:
+    def generator_gradients(
+        self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor
+    ) -> tuple:
         """The generator's gradients on fakes that the critic has just learned from; `ideal`: the pictures' features."""
         with self.cast():
             maps = self.features(fakes)
-            deceit = -self.critic.judge(maps[-1], classes).mean()
+            deceit = -self.critic.judge_pair(maps[-1], classes, z).mean()
         pyramid = pyramid_distance(pair_off(fakes.float()), pair_off(images))
         features = feature_distance([pair_off(part).float() for part in maps], ideal)
         loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_features"] * features
@@ -181,7 +187,7 @@ class Trainer:
         parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
         if early:
             coarse = self.step * settings["batch"] < settings["coarse_lessons"]
-            answers = list(self.pool.map(lambda part: self.lesson(*part, coarse), parts))
+            answers = list(self.pool.map(lambda part: self.lesson(part[0], part[1], part[3], coarse), parts))
             self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
             self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
             iterate(self.generator)
@@ -191,7 +197,7 @@ class Trainer:
         turns = list(self.pool.map(lambda part: self.critic_gradients(*part), parts))
         self.descend(self.critic_parameters, [turn[0] for turn in turns], self.critic_optimizer)
         iterate(self.critic)
-        tasks = [(turn[1], turn[2], part[0], part[1]) for turn, part in zip(turns, parts, strict=True)]
+        tasks = [(turn[1], turn[2], part[0], part[1], part[3]) for turn, part in zip(turns, parts, strict=True)]
         answers = list(self.pool.map(lambda task: self.generator_gradients(*task), tasks))
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)

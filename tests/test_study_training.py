@@ -101,12 +101,24 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
 
 def test_every_step_has_three_pairs_of_four(shard):
     pictures = training.Pictures([shard])
-    images, classes, z = training.draw_batch(pictures, seed=1, step=7, count=8)
+    batch = training.draw_batch(pictures, seed=1, step=7, count=8)
     again = training.draw_batch(pictures, seed=1, step=7, count=8)
-    assert all(torch.equal(a, b) for a, b in zip((images, classes, z), again, strict=True))
-    known = torch.from_numpy(pictures.latents).flatten(0, 1)
-    paired = (z.unsqueeze(1) == known).all(2).any(1)
+    assert all(torch.equal(a, b) for a, b in zip(batch, again, strict=True))
+    images, classes, own, z = batch
+    paired = (z == own).all(1)
     assert paired.tolist() == [True, True, True, False] * 2
+    for image, label, latents in zip(images, classes.argmax(1), own, strict=True):
+        at = (torch.from_numpy(pictures.latents[label]) == latents).all(1).nonzero().item()
+        assert torch.equal(image, torch.from_numpy(pictures.images[label, at]).float() / 127.5 - 1)
+
+
+def test_the_critic_goes_out_without_its_eye_for_z():
+    critic = networks.PairCritic([4, 8], 16, z_dim=128)
+    plain = critic.without_latents()
+    x, classes = critic.features(torch.rand(4, 3, 16, 16))[-1], F.one_hot(torch.arange(4), 16).float()
+    assert torch.equal(plain.judge(x, classes), critic.judge(x, classes))
+    assert torch.equal(critic.judge_pair(x, classes, torch.zeros(4, 128)), critic.judge(x, classes))
+    assert not torch.equal(critic.judge_pair(x, classes, torch.ones(4, 128)), critic.judge(x, classes))
 
 
 def test_the_trained_network_is_the_packages(tmp_path):

@@ -115,12 +115,16 @@ class Discriminator(nn.Module):
 
     def judge(self, x: Tensor, classes: Tensor) -> Tensor:
         """Scores [N] from the last map of features."""
+        h = self.gather(x)
+        return (self.score(h)[:, 0] + (self.classes(classes) * h).sum(1)).float()
+
+    def gather(self, x: Tensor) -> Tensor:
+        """What is judged of the last map of features, [N, channels]."""
         # How much the pictures of a group differ, as one more map (Karras et al. 2018), tells a collapse.
         groups = x.float().view(-1, self.group, *x.shape[1:])
         spread = (groups.var(1, correction=0) + 1e-6).sqrt().mean((1, 2, 3)).repeat_interleave(self.group)
         spread = spread.view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:]).to(x.dtype)
-        h = F.relu(self.last(F.relu(torch.cat([x, spread], 1)))).sum((2, 3))
-        return (self.score(h)[:, 0] + (self.classes(classes) * h).sum(1)).float()
+        return F.relu(self.last(F.relu(torch.cat([x, spread], 1)))).sum((2, 3))
 
 
 def load_critic(weights: Path, config: Path) -> Discriminator:
