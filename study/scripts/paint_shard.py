@@ -2,13 +2,11 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from study.painter import CLASSES, LATENTS, normal, paint
 
 BATCH = 16  # a batch of this size stays in the cache
