@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
-from approach.generator import read_config, read_weights  # noqa: E402
+from approach.generator import GeneratorConfig, read_config, read_weights  # noqa: E402
 from approach.pointwise import missing_compiler  # noqa: E402
 from approach.precision import keep_memory  # noqa: E402
 from approach.stand_in import seeded_state  # noqa: E402
@@ -51,14 +51,18 @@ def cases(size: str, device: str) -> list[Case]:
     return found
 
 
-def make_task(size: str, loss: str, backbone: Path, device: str) -> Task:
-    """The study's own weights, or seeded ones for the big architectures; the target is smooth noise."""
+def read_generator(size: str) -> tuple[GeneratorConfig, dict[str, torch.Tensor]]:
+    """The study with its own weights, or a big architecture with seeded ones."""
     if size == "study":
         config = read_config(STUDY / "config.json")
-        weights = read_weights(STUDY / "generator.safetensors", config)
-    else:
-        config = read_config(BIG / f"biggan-deep-{size}.json")
-        weights = seeded_state(config, power_iterations=5)
+        return config, read_weights(STUDY / "generator.safetensors", config)
+    config = read_config(BIG / f"biggan-deep-{size}.json")
+    return config, seeded_state(config, power_iterations=5)
+
+
+def make_task(size: str, loss: str, backbone: Path, device: str) -> Task:
+    """A generator and a target of smooth noise."""
+    config, weights = read_generator(size)
     coarse = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     target = torch.nn.functional.interpolate(coarse, size=config.output_dim, mode="bicubic").tanh()[0]
     return Task(config, weights, target, loss, backbone, device)

@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 import contestants
 import inversion
 import measuring
+import rendering
 import report
+from approach.readback import count_frames
 from contestants import Case
 
 
@@ -91,3 +93,11 @@ def test_contestants_do_the_same_work(backbone):
     for _ in range(3):
         theirs, mine = (step() for step in steps)
         assert torch.allclose(mine, theirs, rtol=2e-3, atol=1e-4)
+
+
+def test_rates_of_rendering_count_every_frame(tmp_path, monkeypatch):
+    monkeypatch.setitem(rendering.FRAMES, "study", 20)
+    found = rendering.rates("study", 1, torch.get_num_threads(), tmp_path)
+    assert list(found) == ["generator alone", "encoder alone", "both"]
+    assert all(rate > 0 for rate in found.values())
+    assert count_frames(tmp_path / "frames.mkv") == 20
