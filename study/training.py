@@ -4,9 +4,9 @@ Hinge loss, a projection discriminator, spectral norm on both sides and two lear
 2019). The painter decides a picture by 128 normal numbers, and the generator is given the same numbers as z: so three
 of four samples in a batch have a picture that they ought to be, and are drawn towards it as in pix2pixHD (Wang et al.
 2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. The critic is shown z as well, and
-judges whether picture and z belong together. Before the critic comes in there
-are lessons by L1 alone, the first of them at low resolution, for the first layers only. CPU hours are few: layout is
-learned in a fraction of the images that a critic alone would need, and what is left to the critic is the grain.
+judges whether picture and z belong together. Before the critic comes in there are lessons by L1 alone, the first of
+them at low resolution, for the first layers only. CPU hours are few: layout is learned in a fraction of the images that
+a critic alone would need, and what is left to the critic is the grain.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
 holds networks and optimisers and nothing else.
@@ -160,10 +160,10 @@ class Trainer:
         gradients = torch.autograd.grad(loss, self.generator_parameters)
         return gradients, [deceit.item(), pyramid.item(), features.item()]
 
-    def lesson(self, images: Tensor, classes: Tensor, z: Tensor, coarse: bool) -> tuple:
+    def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool) -> tuple:
         """Gradients of generator and head towards the paired pictures alone, before the critic comes in."""
         with self.cast():
-            fakes = self.generator(z, classes, self.head if coarse else None)
+            fakes = self.generator(own, classes, self.head if coarse else None)
         goal = F.adaptive_avg_pool2d(images, fakes.shape[2])
         distance = (fakes.float() - goal).abs().mean() if coarse else pyramid_distance(fakes.float(), goal)
         parameters = self.generator_parameters + self.head_parameters
@@ -187,7 +187,7 @@ class Trainer:
         parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
         if early:
             coarse = self.step * settings["batch"] < settings["coarse_lessons"]
-            answers = list(self.pool.map(lambda part: self.lesson(part[0], part[1], part[3], coarse), parts))
+            answers = list(self.pool.map(lambda part: self.lesson(*part[:3], coarse), parts))
             self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
             self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
             iterate(self.generator)
@@ -197,7 +197,9 @@ class Trainer:
         turns = list(self.pool.map(lambda part: self.critic_gradients(*part), parts))
         self.descend(self.critic_parameters, [turn[0] for turn in turns], self.critic_optimizer)
         iterate(self.critic)
-        tasks = [(turn[1], turn[2], part[0], part[1], part[3]) for turn, part in zip(turns, parts, strict=True)]
+        tasks = [
+            (turn[1], turn[2], images, classes, z) for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
+        ]
         answers = list(self.pool.map(lambda task: self.generator_gradients(*task), tasks))
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)

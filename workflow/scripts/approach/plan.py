@@ -317,9 +317,10 @@ def check_same_sources(plan: Plan) -> None:
         now = {"target": picture_file(setting.config), "generator": weights_file(setting.config)}
         for what, path in now.items():
             if what in made_from and Path(path).is_file() and sha256_of(path) != made_from[what]["sha256"]:
+                before = made_from[what]["file"]
+                what_changed = f"{before}, not {path}" if before != str(path) else f"{path} was another file then"
                 raise UserError(
-                    f"results/{plan.name} holds walks made from another {what} "
-                    f"({made_from[what]['file']}, not {path}): give this run a name=... of its own, "
-                    "or replace=true to lose those"
+                    f"results/{plan.name} holds walks made from another {what} ({what_changed}): "
+                    "give this run a name=... of its own, or replace=true to lose those"
                 )
         return
