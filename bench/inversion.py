@@ -17,7 +17,6 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 import torch  # noqa: E402
 from approach.generator import GeneratorConfig, read_config, read_weights  # noqa: E402
 from approach.pointwise import missing_compiler  # noqa: E402
-from approach.precision import keep_memory  # noqa: E402
 from approach.stand_in import seeded_state  # noqa: E402
 from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402
 from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_memory, spread, trim_memory  # noqa: E402
@@ -79,7 +78,6 @@ def measure(ready: list[Ready], seconds: float, device: str) -> tuple[list[list[
 def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
     """Rows of one size and loss, and what was left out or took time beside the measuring."""
     ready, memory = [], []
-    keep_memory(False)
     for case in cases(size, task.device):
         log.info("%s %s: sets up %s", size, task.loss, case)
         ready.append(get_ready(task, case))

@@ -35,7 +35,7 @@ def interleave(ready: list[Ready], seconds: float, device: str, burst: float = 1
 
     A turn is one update that is not counted, then updates for `burst` seconds, at least one. Next is always who has
     had the least time yet, so that a change of the machine's load meets all alike. Ours has the C library keep
-    memory, as the walk does; the packages run as Python comes.
+    memory, as the walk does; the packages run with glibc as it comes.
     """
     took: list[list[float]] = [[] for _ in ready]
     spent = [0.0 for _ in ready]
@@ -102,13 +102,17 @@ def loss_flop(loss: Callable, size: int) -> float:
 
 
 def peak_memory(step: Callable[[], object], device: str) -> float:
-    """MB that an update takes at its peak beyond what is held between updates (weights, latents)."""
+    """MB that an update takes at its peak beyond what is held between updates (weights, latents).
+
+    On the CPU of the resident size, while the C library hands back all blocks from 128 KiB as soon as they are freed.
+    """
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         timed(step, device)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     gc.collect()
+    keep_memory(False, returned_from=128 * 1024)
     trim_memory()
     Path("/proc/self/clear_refs").write_text("5")  # the peak of the resident size starts again from now
     before = _resident("VmRSS")

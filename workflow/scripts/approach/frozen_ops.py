@@ -71,19 +71,22 @@ class _BlockFunction(torch.autograd.Function):
         else:
             out += shortcut
         ctx.block = block
-        ctx.save_for_backward(*inputs, *norms)
+        ctx.save_for_backward(x, *norms)
+        ctx.inner = inputs[1:]
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        block, inputs, norms = ctx.block, ctx.saved_tensors[:4], ctx.saved_tensors[4:]
+        block, (x, *norms) = ctx.block, ctx.saved_tensors
+        inputs, ctx.inner = [x, *ctx.inner], None  # each is let go of as soon as it was used
         d_norms: list[Tensor] = []
         inner = gradient
         for index in (3, 2, 1, 0):
             inner = rows(block.convs[index].back(inner))
-            inner, *pair = block.pointwise.activate_back(inner, rows(inputs[index]), *norms[2 * index : 2 * index + 2])
-            inner = image(inner, inputs[index])
+            before = inputs.pop()
+            inner, *pair = block.pointwise.activate_back(inner, rows(before), *norms[2 * index : 2 * index + 2])
+            inner = image(inner, before)
             d_norms = pair + d_norms
         if block.up:
             gradient = pool_sum(gradient)

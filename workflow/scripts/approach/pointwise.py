@@ -39,11 +39,16 @@ def _activate_fused(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def activate_back(gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, scale and shift from that of `activate`'s result; x is all that need be kept of the forward."""
-    inner = torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
-    inner = torch.ops.aten.threshold_backward(gradient, inner, 0)
-    outer = scale.dtype
-    return inner * scale.to(x.dtype), (inner * x).sum(1, keepdim=True, dtype=outer), inner.sum(1, True, dtype=outer)
+    """Gradients of x, scale and shift from that of `activate`'s result; x is all that need be kept of the forward.
+
+    The gradient of x may take the place of the given gradient.
+    """
+    narrow, outer = scale.to(x.dtype), scale.dtype
+    spare = torch.addcmul(shift.to(x.dtype), x, narrow)
+    torch.ops.aten.threshold_backward.grad_input(gradient, spare, 0, grad_input=gradient)
+    d_scale = torch.mul(gradient, x, out=spare).sum(1, keepdim=True, dtype=outer)
+    d_shift = gradient.sum(1, keepdim=True, dtype=outer)
+    return gradient.mul_(narrow), d_scale, d_shift
 
 
 def _activate_back_fused(gradient: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,9 +83,9 @@ def feature_distance_back(gradient: Tensor, features: Tensor, target: Tensor, we
     root = (wide * wide).sum(2, keepdim=True).clamp_min(_LEAST).sqrt()
     length = root + _EPSILON
     unit = wide / length
-    d_unit = 2 * gradient * weight * (unit - target)
+    d_unit = (unit - target).mul_(2 * gradient * weight)
     along = (d_unit * unit).sum(2, keepdim=True) * (root > _LEAST**0.5)
-    return ((d_unit - along * (wide / root)) / length).to(features.dtype)
+    return d_unit.sub_(unit.mul_(along * (length / root))).div_(length).to(features.dtype)
 
 
 _LEAST, _EPSILON = 1e-24, 1e-10  # a pixel whose features are all 0 has no direction, and no gradient that is NaN

@@ -99,17 +99,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of glibc's mallopt
 
 
-def keep_memory(on: bool = True) -> bool:
+def keep_memory(on: bool = True, *, returned_from: int = 32 * 2**20) -> bool:
     """Have the C library keep freed memory for the next pass instead of handing it back; whether it could be told.
 
     By default glibc returns every large block to the system, and the next pass has its pages cleared and mapped
     again: a seventh of a step at 512 px, a fifth at 128. Process-wide; elsewhere than on glibc it does nothing.
+    Switched off, blocks are returned from `returned_from` bytes on; 32 MiB is where glibc's own adapting ends.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
         return False
-    trim, maps = (2**31 - 1, 0) if on else (128 * 1024, 65536)
-    return bool(mallopt(_M_TRIM_THRESHOLD, trim) and mallopt(_M_MMAP_MAX, maps))
+    if on:
+        options = {_M_TRIM_THRESHOLD: 2**31 - 1, _M_MMAP_MAX: 0}
+    else:
+        options = {_M_TRIM_THRESHOLD: 2 * returned_from, _M_MMAP_THRESHOLD: returned_from, _M_MMAP_MAX: 65536}
+    told = [mallopt(*option) for option in options.items()]
+    return all(told)
