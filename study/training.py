@@ -124,6 +124,7 @@ class Trainer:
         self.generate, self.features = self.generator.forward, self.critic.features
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
+        self.compiled = not train["compile"]
         self.step = 0
         self.seconds = 0.0
         self.pool = ThreadPoolExecutor(
@@ -194,13 +195,15 @@ class Trainer:
             self.step += 1
             self.follow()
             return [0.0, 0.0, 0.0, 0.0, float(np.mean([answer[2] for answer in answers])), 0.0]
-        turns = list(self.pool.map(lambda part: self.critic_gradients(*part), parts))
+        each = self.pool.map if self.compiled else map  # threads that compile at once can wait for each other for ever
+        turns = list(each(lambda part: self.critic_gradients(*part), parts))
         self.descend(self.critic_parameters, [turn[0] for turn in turns], self.critic_optimizer)
         iterate(self.critic)
         tasks = [
             (turn[1], turn[2], images, classes, z) for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
         ]
-        answers = list(self.pool.map(lambda task: self.generator_gradients(*task), tasks))
+        answers = list(each(lambda task: self.generator_gradients(*task), tasks))
+        self.compiled = True
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)
         self.step += 1
