@@ -151,16 +151,33 @@ class TrainableGenerator(nn.Module):
         return self.generator(torch.cat([z, self.embeddings(classes)], 1), head)
 
 
-class PairCritic(Discriminator):
-    """The discriminator in training: it also judges whether a picture is the one that its z decides.
+class LocalJudge(nn.Module):
+    """Judges each place of a map of features by itself, as a PatchGAN does (Isola et al. 2017)."""
 
-    By a projection on z beside that on the class (Miyato and Koyama 2018).
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.conv = Conv(channels, channels, 3)
+        self.score = Conv(channels, 1, 1)
+        self.classes = Linear(num_classes, channels, bias=False)
+
+    def forward(self, x: Tensor, classes: Tensor) -> Tensor:
+        """Scores [N, 1, H, W] of a map [N, channels, H, W], for classes [N, C]."""
+        h = F.relu(self.conv(F.relu(x)))
+        return self.score(h) + (self.classes(classes)[:, :, None, None] * h).sum(1, keepdim=True)
+
+
+class PairCritic(Discriminator):
+    """The discriminator in training.
+
+    It also judges whether a picture is the one that its z decides, by a projection on z beside that on the class
+    (Miyato and Koyama 2018), and, by the maps on the way, every place of a picture.
     """
 
     def __init__(self, channels: list[int], num_classes: int, group: int = 4, *, z_dim: int):
         super().__init__(channels, num_classes, group)
         self.form = (channels, num_classes, group)
         self.latents = Linear(z_dim, channels[-1], bias=False)
+        self.places = nn.ModuleList(LocalJudge(width, num_classes) for width in channels[:-1])
 
     def judge_pair(self, x: Tensor, classes: Tensor, z: Tensor) -> Tensor:
         """Scores [N] from the last map of features, for classes [N, C] and z [N, z_dim]."""
@@ -168,10 +185,15 @@ class PairCritic(Discriminator):
         wanted = self.classes(classes) + self.latents(z / z.shape[1] ** 0.5)
         return (self.score(h)[:, 0] + (wanted * h).sum(1)).float()
 
-    def without_latents(self) -> Discriminator:
-        """The discriminator that the pipeline loads: a copy of all but the projection on z."""
+    def judge_places(self, maps: list[Tensor], classes: Tensor) -> list[Tensor]:
+        """Scores [N, 1, H, W] of the places of each map but the last."""
+        return [judge(x, classes).float() for judge, x in zip(self.places, maps[:-1], strict=True)]
+
+    def as_discriminator(self) -> Discriminator:
+        """The discriminator that the pipeline loads: a copy of what judges a whole picture, whatever its z."""
         plain = Discriminator(*self.form)
-        plain.load_state_dict({name: part for name, part in self.state_dict().items() if "latents" not in name})
+        state = self.state_dict()
+        plain.load_state_dict({name: state[name] for name in plain.state_dict()})
         return plain
 
 

@@ -77,6 +77,12 @@ def draw_batch(
     return images, F.one_hot(labels, classes).float(), own, torch.where(paired, own, fresh)
 
 
+def hinge(scores: Tensor) -> Tensor:
+    """The critic's loss of scores whose first half is of drawn pictures, the second of generated ones."""
+    drawn, generated = scores.chunk(2)
+    return F.relu(1 - drawn).mean() + F.relu(1 + generated).mean()
+
+
 def pair_off(x: Tensor) -> Tensor:
     """The paired members of a batch whose length is a multiple of four."""
     return x.unflatten(0, (-1, 4))[:, :PAIRED].flatten(0, 1)
@@ -141,9 +147,11 @@ class Trainer:
             fakes = self.generate(z, classes)
             both = torch.cat([images.to(fakes.dtype), fakes.detach()]).contiguous(memory_format=torch.channels_last)
             maps = self.features(both)
-            scores = self.critic.judge_pair(maps[-1], torch.cat([classes, classes]), torch.cat([own, z]))
-            drawn, generated = scores.chunk(2)
-            loss = F.relu(1 - drawn).mean() + F.relu(1 + generated).mean()
+            labels = torch.cat([classes, classes])
+            scores = self.critic.judge_pair(maps[-1], labels, torch.cat([own, z]))
+            places = self.critic.judge_places(maps, labels)
+        drawn, generated = scores.chunk(2)
+        loss = hinge(scores) + sum(map(hinge, places)) / len(places)
         gradients = torch.autograd.grad(loss, self.critic_parameters)
         ideal = [pair_off(part.detach()[: len(images)].float()) for part in maps]
         return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
@@ -155,6 +163,8 @@ class Trainer:
         with self.cast():
             maps = self.features(fakes)
             deceit = -self.critic.judge_pair(maps[-1], classes, z).mean()
+            places = self.critic.judge_places(maps, classes)
+        deceit = deceit - sum(scores.mean() for scores in places) / len(places)
         pyramid = pyramid_distance(pair_off(fakes.float()), pair_off(images))
         features = feature_distance([pair_off(part).float() for part in maps], ideal)
         loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_features"] * features

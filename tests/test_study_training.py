@@ -114,11 +114,26 @@ def test_every_step_has_three_pairs_of_four(shard):
 
 def test_the_critic_goes_out_without_its_eye_for_z():
     critic = networks.PairCritic([4, 8], 16, z_dim=128)
-    plain = critic.without_latents()
+    plain = critic.as_discriminator()
     x, classes = critic.features(torch.rand(4, 3, 16, 16))[-1], F.one_hot(torch.arange(4), 16).float()
     assert torch.equal(plain.judge(x, classes), critic.judge(x, classes))
     assert torch.equal(critic.judge_pair(x, classes, torch.zeros(4, 128)), critic.judge(x, classes))
     assert not torch.equal(critic.judge_pair(x, classes, torch.ones(4, 128)), critic.judge(x, classes))
+
+
+def test_the_critic_judges_places_by_what_lies_around_them():
+    torch.manual_seed(0)
+    critic = networks.PairCritic([4, 8, 8], 16, z_dim=128)
+    images, classes = torch.rand(4, 3, 32, 32) * 2 - 1, F.one_hot(torch.arange(4), 16).float()
+    altered = images.clone()
+    altered[:, :, :8, :8] *= -1
+    before, after = (critic.judge_places(critic.features(x), classes) for x in (images, altered))
+    assert [scores.shape for scores in before] == [(4, 1, 16, 16), (4, 1, 8, 8)]
+    for a, b in zip(before, after, strict=True):
+        assert not torch.equal(a[:, :, 0, 0], b[:, :, 0, 0])
+        assert torch.allclose(a[:, :, -1, -1], b[:, :, -1, -1], atol=1e-6)
+    others = critic.judge_places(critic.features(images), classes.roll(1, 0))
+    assert all(not torch.equal(a, b) for a, b in zip(before, others, strict=True))
 
 
 def test_the_trained_network_is_the_packages(tmp_path):
