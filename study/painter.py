@@ -94,13 +94,11 @@ class Scene:
         self.pixel = 2.0 / size
         ticks = (torch.arange(size) + 0.5) * self.pixel - 1
         self.x, self.y = ticks.view(1, 1, size), ticks.view(1, size, 1)
-        weights = torch.tensor(hours, dtype=torch.float32).cumsum(0)
-        first, second = (
-            torch.searchsorted(weights, self.u(0, weights[-1].item()).flatten()).clamp(max=7) for _ in range(2)
-        )
+        usual = torch.tensor(hours)
+        first, second = (self.on_path(PALETTES[usual > 0], usual[usual > 0]) for _ in range(2))
         blend = self.u(0.0, 0.4)
         jitter = 1 + 0.09 * self.draw(4).unsqueeze(2) + 0.03 * self.dice(n, 4, 3)
-        palette = mix(PALETTES[first], PALETTES[second], blend) * jitter.clamp(0.6, 1.4)
+        palette = mix(first, second, blend) * jitter.clamp(0.6, 1.4)
         self.zenith, self.horizon, self.sun, self.ambient = palette.view(n, 4, 3, 1, 1).unbind(1)
         self.sun_x = self.u(-1.1, 1.1)
         self.sun_height = self.u(0.1, 1.0)
@@ -129,11 +127,25 @@ class Scene:
         """1 with probability p, else 0, per picture."""
         return (self.u(0, 1) < p).float()
 
+    def on_path(self, stations: Tensor, shares: Tensor) -> Tensor:
+        """Points on the line from station to station, [n, ...] of stations [k, ...], where the next latent says.
+
+        A station's share [k] of the line is what lies around it. A choice would be simpler, but a small change of a
+        latent ought to change a picture a little.
+        """
+        ends = shares.float().cumsum(0)
+        middles = ends - shares / 2
+        at = self.u(0, ends[-1].item()).flatten()
+        after = torch.searchsorted(middles, at).clamp(min=1).clamp(max=len(stations) - 1)
+        before = (after - 1).clamp(min=0)
+        t = (at - middles[before]) / (middles[after] - middles[before]).clamp(min=1e-6)
+        return mix(stations[before], stations[after], t.clamp(0, 1).view(-1, *[1] * (stations.dim() - 1)))
+
     def tint(self, *options: tuple[float, float, float], spread: float = 0.12) -> Tensor:
-        """A colour per picture near one of the options, [n, 3, 1, 1]."""
-        choice = self.u(0, len(options)).flatten().long().clamp(max=len(options) - 1)
+        """A colour per picture near the line from option to option, [n, 3, 1, 1]."""
+        colours = self.on_path(torch.tensor(options), torch.ones(len(options)))
         jitter = 1 + spread * self.draw(1) + 0.3 * spread * self.dice(self.n, 3)
-        return (torch.tensor(options)[choice] * jitter).clamp(0.01, 1).view(self.n, 3, 1, 1)
+        return (colours * jitter).clamp(0.01, 1).view(self.n, 3, 1, 1)
 
     def noise(self, cells: tuple[int, int], octaves: int, gain: float = 0.55, drawn: bool = False) -> Tensor:
         """Fractal noise of about zero mean and unit deviation, [n, size, size]; `cells` is the coarsest lattice."""
@@ -365,7 +377,7 @@ def paint_desert(s: Scene) -> None:
     """Dunes with knife-edge crests, a bright and a shadowed face, wind ripples."""
     horizon = s.u(-0.3, 0.2)
     paint_sky(s, horizon, 0.3)
-    base = s.tint((0.84, 0.62, 0.38), (0.80, 0.54, 0.32), (0.86, 0.70, 0.48), (0.70, 0.44, 0.30), (0.82, 0.76, 0.66))
+    base = s.tint((0.82, 0.76, 0.66), (0.86, 0.70, 0.48), (0.84, 0.62, 0.38), (0.80, 0.54, 0.32), (0.70, 0.44, 0.30))
     count = 5
     phase = s.u(0, 6.28)
     for k in range(count):
@@ -438,12 +450,12 @@ def paint_field(s: Scene) -> None:
     paint_sky(s, horizon, 0.8)
     distance(s, horizon, 0.25)
     crop = s.tint(
-        (0.76, 0.66, 0.26),
         (0.42, 0.56, 0.20),
-        (0.80, 0.72, 0.42),
-        (0.46, 0.34, 0.24),
-        (0.58, 0.50, 0.68),
         (0.84, 0.76, 0.22),
+        (0.76, 0.66, 0.26),
+        (0.80, 0.72, 0.42),
+        (0.58, 0.50, 0.68),
+        (0.46, 0.34, 0.24),
     )
     roll = horizon + 0.03 * s.profile(2, 3)
     paint_ground(s, roll, crop * 0.7, crop, 0.9, 0.4)
@@ -556,8 +568,8 @@ def paint_boat(s: Scene) -> None:
     line = horizon + s.u(0.08, 0.35)
     facing = 1 - 2 * s.chance(0.5)
     lean = s.u(-0.12, 0.12)
-    hull = s.tint((0.92, 0.92, 0.90), (0.30, 0.18, 0.12), (0.14, 0.20, 0.34), (0.60, 0.14, 0.12))
-    cloth = s.tint((0.97, 0.95, 0.90), (0.97, 0.95, 0.90), (0.75, 0.30, 0.20), (0.90, 0.76, 0.48), spread=0.05)
+    hull = s.tint((0.92, 0.92, 0.90), (0.14, 0.20, 0.34), (0.30, 0.18, 0.12), (0.60, 0.14, 0.12))
+    cloth = s.tint((0.97, 0.95, 0.90), (0.97, 0.95, 0.90), (0.90, 0.76, 0.48), (0.75, 0.30, 0.20), spread=0.05)
     belly = s.u(0.1, 0.3)
     ripple = s.noise((24, 6), 3, 0.8) * 0.05 * (1.2 - calm)
 
@@ -650,13 +662,13 @@ def paint_balloon(s: Scene) -> None:
     longitude = torch.asin(nx * 0.999)
     first = s.tint(
         (0.82, 0.16, 0.14),
-        (0.90, 0.70, 0.16),
-        (0.16, 0.36, 0.66),
-        (0.20, 0.52, 0.34),
-        (0.92, 0.90, 0.86),
         (0.86, 0.42, 0.12),
+        (0.90, 0.70, 0.16),
+        (0.20, 0.52, 0.34),
+        (0.16, 0.36, 0.66),
+        (0.92, 0.90, 0.86),
     )
-    second = s.tint((0.94, 0.92, 0.86), (0.95, 0.78, 0.24), (0.14, 0.20, 0.42), (0.80, 0.20, 0.20))
+    second = s.tint((0.94, 0.92, 0.86), (0.95, 0.78, 0.24), (0.80, 0.20, 0.20), (0.14, 0.20, 0.42))
     stripes = smooth(-0.2, 0.2, torch.sin(longitude * s.u(4, 8) + s.u(0, 6)))
     belt = torch.exp(-(((v - s.u(-0.4, 0.4)) / 0.18) ** 2)) * s.chance(0.5)
     albedo = mix(mix(first, second, stripes.unsqueeze(1)), second * 0.8, belt.unsqueeze(1))
@@ -690,12 +702,12 @@ def paint_tree(s: Scene) -> None:
         s.edge(half - (s.x - cx - bend).abs()) * s.edge(foot - s.y) * s.edge(1.5 - up),
     )
     leaves = s.tint(
+        (0.20, 0.32, 0.16),
         (0.26, 0.42, 0.14),
         (0.34, 0.48, 0.18),
+        (0.82, 0.64, 0.20),
         (0.74, 0.42, 0.12),
         (0.70, 0.20, 0.12),
-        (0.20, 0.32, 0.16),
-        (0.82, 0.64, 0.20),
         (0.85, 0.62, 0.68),
     )
     fringe = s.noise((12, 12), 4, 0.85)
@@ -792,7 +804,7 @@ def paint_mushroom(s: Scene) -> None:
     s.lay(pale * gills.unsqueeze(1) * (s.ambient * 0.9 + s.sun * 0.2), under)
     dome = torch.minimum(1 - (u**2 + v.clamp(min=0) ** 2), v + 0.04 + 0.12 * (1 - u**2))
     nz = (1 - u**2 - v**2).clamp(min=0).sqrt()
-    cap = s.tint((0.78, 0.14, 0.10), (0.55, 0.34, 0.18), (0.86, 0.62, 0.26), (0.72, 0.62, 0.50), (0.45, 0.26, 0.20))
+    cap = s.tint((0.78, 0.14, 0.10), (0.45, 0.26, 0.20), (0.55, 0.34, 0.18), (0.86, 0.62, 0.26), (0.72, 0.62, 0.50))
     spots = smooth(0.75, 1.0, s.noise((10, 10), 2, 0.3)) * s.chance(0.5)
     skin = mix(cap, pale, spots.unsqueeze(1))
     gloss = torch.exp(-((u - s.light[0] * 0.5) ** 2 + (v - 0.6) ** 2) / 0.06) * s.u(0, 0.5)
@@ -863,7 +875,7 @@ def paint_shell(s: Scene) -> None:
     ears = torch.minimum(torch.minimum(0.30 - a.abs(), 0.12 - (b + 0.10).abs()), 0.5 - radius)
     rib = torch.sin(ribs)
     rings = torch.sin(radius * s.u(12, 22) + s.u(0, 6))
-    first = s.tint((0.90, 0.62, 0.48), (0.94, 0.86, 0.74), (0.78, 0.46, 0.40), (0.86, 0.72, 0.62), (0.62, 0.50, 0.58))
+    first = s.tint((0.94, 0.86, 0.74), (0.86, 0.72, 0.62), (0.90, 0.62, 0.48), (0.78, 0.46, 0.40), (0.62, 0.50, 0.58))
     second = s.tint((0.97, 0.93, 0.86), (0.86, 0.70, 0.56), (0.60, 0.34, 0.28))
     skin = mix(first, second, (0.5 + 0.5 * rings * smooth(0.2, 0.8, radius)).unsqueeze(1) * 0.8)
     skin = skin * (0.86 + 0.14 * torch.cos(ribs)).unsqueeze(1)

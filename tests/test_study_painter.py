@@ -35,3 +35,17 @@ def test_the_latents_decide_the_picture_and_the_seed_only_its_grain():
         one, other = (painter.paint(label, z, seed, size=32).float() for seed in (1, 2))
         grain = (one - other).abs().mean()
         assert 0 < grain < 0.6 * (one - one.roll(1, 0)).abs().mean(), painter.CLASSES[label]
+
+
+def test_a_colour_follows_its_latent_without_a_leap_past_every_station():
+    z = torch.zeros(401, painter.LATENTS)
+    scene = painter.Scene(z, 8, torch.Generator().manual_seed(0))
+    z[:, scene.drawn] = torch.linspace(-2, 2, 401)
+    stations = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    points = scene.on_path(stations, torch.tensor([1, 2, 1]))
+    assert (points[1:] - points[:-1]).abs().max() < 0.03
+    assert torch.equal(points[0], stations[0])
+    assert torch.equal(points[-1], stations[-1])
+    assert torch.allclose(points[200], stations[1], atol=1e-6)
+    alone = scene.on_path(stations[:1], torch.tensor([3]))
+    assert torch.equal(alone, stations[:1].expand(401, 3))
