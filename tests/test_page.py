@@ -150,8 +150,12 @@ def number_shown(tab):
 
 
 def settle(tab):
+    """Wait for a seek's end, then until the screen has followed: a busy machine paints late. Ten seconds at most."""
     until(tab, "!document.getElementById('film').seeking")
-    tab.wait_for_timeout(250)
+    for _ in range(40):
+        tab.wait_for_timeout(250)
+        if number_shown(tab) == [frame_said(tab)] * 3:
+            return
 
 
 def frame_said(tab):
