@@ -136,7 +136,7 @@ class Scene:
         ends = shares.float().cumsum(0)
         middles = ends - shares / 2
         at = self.u(0, ends[-1].item()).flatten()
-        after = torch.searchsorted(middles, at).clamp(min=1).clamp(max=len(stations) - 1)
+        after = torch.searchsorted(middles, at).clamp(1, len(stations) - 1)  # the last, where it is the only one
         before = (after - 1).clamp(min=0)
         t = (at - middles[before]) / (middles[after] - middles[before]).clamp(min=1e-6)
         return mix(stations[before], stations[after], t.clamp(0, 1).view(-1, *[1] * (stations.dim() - 1)))

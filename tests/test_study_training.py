@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT, SNAKEMAKE
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import load_file
 
@@ -110,6 +113,23 @@ def test_every_step_has_three_pairs_of_four(shard):
     for image, label, latents in zip(images, classes.argmax(1), own, strict=True):
         at = (torch.from_numpy(pictures.latents[label]) == latents).all(1).nonzero().item()
         assert torch.equal(image, torch.from_numpy(pictures.images[label, at]).float() / 127.5 - 1)
+
+
+def test_only_a_step_that_finds_its_graphs_compiled_uses_threads(shard, monkeypatch):
+    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.lessons=0"]), resolve=True)
+    trainer = training.Trainer(config["generator"], config["critic"], config["train"])
+    assert trainer.compiled, "nothing is to be compiled"
+    trainer.compiled = False
+    seen = []
+    for name in ("critic_gradients", "generator_gradients"):
+        work = getattr(trainer, name)
+        monkeypatch.setattr(trainer, name, lambda *part, work=work: seen.append(threading.get_ident()) or work(*part))
+    pictures, main = training.Pictures([shard]), threading.get_ident()
+    trainer.advance(pictures)
+    assert seen == [main] * 4, "two workers, two turns, all on the main thread"
+    trainer.advance(pictures)
+    assert main not in seen[4:] and len(seen) == 8
 
 
 def test_the_critic_goes_out_without_its_eye_for_z():
