@@ -49,3 +49,13 @@ def test_a_colour_follows_its_latent_without_a_leap_past_every_station():
     assert torch.allclose(points[200], stations[1], atol=1e-6)
     alone = scene.on_path(stations[:1], torch.tensor([3]))
     assert torch.equal(alone, stations[:1].expand(401, 3))
+
+
+def test_what_some_pictures_have_comes_in_by_a_ramp():
+    latents = torch.special.ndtri(torch.linspace(0.0229, 0.9771, 801)).float().unsqueeze(1).repeat(1, 128)
+    for share in (0.2, 0.4, 0.8):
+        there = painter.Scene(latents, 4, torch.Generator().manual_seed(0)).chance(share).flatten()
+        assert (there[1:] - there[:-1]).abs().max() < 0.02
+        assert (there.min(), there.max()) == (0, 1)
+        assert abs(there.mean().item() - share) < 0.01
+        assert ((there > 0) & (there < 1)).float().mean() < 0.21
