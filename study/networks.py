@@ -13,6 +13,31 @@ from torch import Tensor, nn
 from workflow.scripts.approach.critic import Conv, Discriminator, Linear, SpectralWeight
 
 
+class FreeLinear(Linear):
+    """A linear map of z and class with a norm of its own: weight_orig / RATE, where the others are bounded by 1.
+
+    One bound for all of z starves it: a few directions take the whole norm, and a channel sees a third of what it sees
+    of the class. The package divides by u'Wv, so u is kept at the length that makes this RATE.
+    """
+
+    RATE = 8.0  # weight_orig is larger than the weight, so that a step of Adam's changes it as little as the others
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, eps: float = 1e-4):
+        super().__init__(inputs, outputs, bias=bias, eps=eps)
+        with torch.no_grad():
+            self.weight_orig.mul_(self.RATE)
+
+    @torch.no_grad()
+    def iterate(self, steps: int = 1) -> None:
+        """Bring u'Wv to RATE."""
+        super().iterate(steps)
+        self.weight_u.mul_(self.RATE / (self.weight_u @ self.weight_orig @ self.weight_v))
+
+    def weight(self) -> Tensor:
+        """The weight as the package computes it from weight_orig, u and v."""
+        return self.weight_orig / self.RATE
+
+
 class BatchNorm(nn.Module):
     """Batch norm with the statistics of the batch; gain and bias from the condition, or learned."""
 
@@ -26,8 +51,8 @@ class BatchNorm(nn.Module):
             self.weight = nn.Parameter(torch.ones(features))
             self.bias = nn.Parameter(torch.zeros(features))
         else:
-            self.scale = Linear(condition, features, bias=False, eps=eps)
-            self.offset = Linear(condition, features, bias=False, eps=eps)
+            self.scale = FreeLinear(condition, features, bias=False, eps=eps)
+            self.offset = FreeLinear(condition, features, bias=False, eps=eps)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """[N, features, H, W], normalised over the batch."""
@@ -113,7 +138,7 @@ class Body(nn.Module):
         width, eps, n_stats = config["channel_width"], config["eps"], config["n_stats"]
         condition = 2 * config["z_dim"]
         self.width = width
-        self.gen_z = Linear(condition, 4 * 4 * 16 * width, eps=eps)
+        self.gen_z = FreeLinear(condition, 4 * 4 * 16 * width, eps=eps)
         layers: list[nn.Module] = []
         for index, (up_sample, inputs, outputs) in enumerate(config["layers"]):
             if index == config["attention_layer_position"]:

@@ -1,13 +1,13 @@
 """Training of the study's generator, resumable at any step.
 
-Hinge loss, a projection discriminator, spectral norm on both sides and two learning rates, as in BigGAN (Brock et al.
-2019). The painter decides a picture by 128 normal numbers, and the generator is given the same numbers as z: so three
-of four samples in a batch have a picture that they ought to be, and are drawn towards it as in pix2pixHD (Wang et al.
-2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. The critic is shown z as well, and
-judges whether picture and z belong together; beside the whole picture it judges every place of its maps, as a PatchGAN
-does (Isola et al. 2017). Before the critic comes in there are lessons by L1 alone, the first of them at low resolution,
-for the first layers only. CPU hours are few: layout is learned in a fraction of the images that a critic alone would
-need, and what is left to the critic is the grain.
+Hinge loss, a projection discriminator, spectral norm on both sides (but for the maps of z and class) and two learning
+rates, as in BigGAN (Brock et al. 2019). The painter decides a picture by 128 normal numbers, and the generator is given
+the same numbers as z: so three of four samples in a batch have a picture that they ought to be, and are drawn towards
+it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. The
+critic is shown z as well, and judges whether picture and z belong together; beside the whole picture it judges every
+place of its maps, as a PatchGAN does (Isola et al. 2017). Before the critic comes in there are lessons by L1 alone, the
+first of them at low resolution, for the first layers only. CPU hours are few: layout is learned in a fraction of the
+images that a critic alone would need, and what is left to the critic is the grain.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
 holds networks and optimisers and nothing else.

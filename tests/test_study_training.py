@@ -132,6 +132,19 @@ def test_only_a_step_that_finds_its_graphs_compiled_uses_threads(shard, monkeypa
     assert main not in seen[4:] and len(seen) == 8
 
 
+def test_a_free_linear_map_has_any_norm_and_the_packages_arithmetic():
+    torch.manual_seed(0)
+    layer = networks.FreeLinear(6, 4)
+    networks.iterate(layer, 20)
+    assert torch.allclose(torch.linalg.svdvals(layer.weight()), torch.ones(4), atol=1e-5), "begins like the others"
+    with torch.no_grad():
+        layer.weight_orig.mul_(torch.tensor([[3.0], [1.0], [1.0], [1.0]]))
+    networks.iterate(layer)
+    assert torch.allclose(torch.linalg.svdvals(layer.weight()), torch.tensor([3.0, 1, 1, 1]), atol=1e-5)
+    sigma = layer.weight_u @ layer.weight_orig @ layer.weight_v
+    assert torch.allclose(layer.weight_orig / sigma, layer.weight(), rtol=1e-5)
+
+
 def test_the_critic_goes_out_without_its_eye_for_z():
     critic = networks.PairCritic([4, 8], 16, z_dim=128)
     plain = critic.as_discriminator()
