@@ -143,6 +143,9 @@ def test_a_free_linear_map_has_any_norm_and_the_packages_arithmetic():
     assert torch.allclose(torch.linalg.svdvals(layer.weight()), torch.tensor([3.0, 1, 1, 1]), atol=1e-5)
     sigma = layer.weight_u @ layer.weight_orig @ layer.weight_v
     assert torch.allclose(layer.weight_orig / sigma, layer.weight(), rtol=1e-5)
+    named = networks.TrainableGenerator(TINY).named_modules()
+    maps = [module for name, module in named if name.endswith((".gen_z", ".scale", ".offset"))]
+    assert len(maps) > 1 and all(isinstance(module, networks.FreeLinear) for module in maps)
 
 
 def test_the_critic_goes_out_without_its_eye_for_z():
@@ -176,6 +179,9 @@ def test_the_trained_network_is_the_packages(tmp_path):
     for parameter in generator.parameters():
         if parameter.dim() == 1:
             torch.nn.init.normal_(parameter, 1.0, 0.3)
+    for module in generator.modules():
+        if isinstance(module, networks.FreeLinear):
+            module.weight_orig.data *= 1.5  # what a spectral norm would take back
     critic = Discriminator([4, 8], 16)
     exporting.export(generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=exporting.BATCH)
 

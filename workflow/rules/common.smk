@@ -23,7 +23,9 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 # experiment.yaml says what was typed; jobs inherit it
-os.environ.setdefault("APPROACH_COMMAND", shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+os.environ.setdefault(
+    "APPROACH_COMMAND", shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+)
 # torch's threads wait for one another by spinning; where jobs share the cores, that made a walk 50 times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -65,7 +67,10 @@ def per_setting(file):
 
 def generator_files(config):
     """What a script needs to load the generator."""
-    files = {"architecture": config["generator"]["config"], "weights": planning.weights_file(config)}
+    files = {
+        "architecture": config["generator"]["config"],
+        "weights": planning.weights_file(config),
+    }
     if config["generator"]["class_names"]:
         files["class_names"] = config["generator"]["class_names"]
     return files
@@ -111,27 +116,54 @@ def measure_files():
 
 
 WHOLE_PRODUCTS = [
-    *("experiment.yaml", "journeys.csv", "losses.parquet", "losses.png", "montage.png", "starts.csv"),
-    *("arrivals.csv", "arrivals.png", *(["measures.png"] if len(PLAN.settings) > 1 else [])),
+    "experiment.yaml",
+    "journeys.csv",
+    "losses.parquet",
+    "losses.png",
+    "montage.png",
+    "starts.csv",
+    "arrivals.csv",
+    "arrivals.png",
 ]
+if len(PLAN.settings) > 1:
+    WHOLE_PRODUCTS.append("measures.png")
 
 
-EXHIBITION_FILES = [f"{screen}.{form}" for screen in ("left", "centre", "right", "wide") for form in ("mov", "mp4")]
-EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in ("left", "centre", "right", "wide")]
+EXHIBITION_FILES = [
+    f"{screen}.{form}"
+    for screen in ("left", "centre", "right", "wide")
+    for form in ("mov", "mp4")
+]
+EXHIBITION_FILES += [
+    f"line-up-{screen}.mp4" for screen in ("left", "centre", "right", "wide")
+]
 
 
 def film_products():
     """What is made of every film."""
-    files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
+    files = [
+        "film.json",
+        "triptych.mp4",
+        "channel-1.mp4",
+        "channel-2.mp4",
+        "channel-3.mp4",
+    ]
     files += ["panorama.png", "itinerary.png", "itinerary.csv"]
     if PLAN.base["video"]["exhibition"]:
-        files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
+        files += [
+            f"exhibition/{file}"
+            for file in ("index.html", "files.json", *EXHIBITION_FILES)
+        ]
     return files
 
 
 def recorded_config():
     """The configuration that experiment.yaml tells: all of it but how the work was shared out."""
-    return {key: value for key, value in PLAN.base.items() if key not in ("seeds_per_job", "replace")}
+    return {
+        key: value
+        for key, value in PLAN.base.items()
+        if key not in ("seeds_per_job", "replace")
+    }
 
 
 def final_products():
@@ -141,7 +173,11 @@ def final_products():
         *per_setting("losses.csv"),
         *per_setting("montage.png"),
         *[f"{RESULTS}/{file}" for file in WHOLE_PRODUCTS],
-        *[f"{RESULTS}/films/{film}/{file}" for film in PLAN.films for file in [*film_products(), "player"]],
+        *[
+            f"{RESULTS}/films/{film}/{file}"
+            for film in PLAN.films
+            for file in [*film_products(), "player"]
+        ],
         f"{RESULTS}/page/index.html",
     ]
 
@@ -170,24 +206,43 @@ def candidate_files(wildcards):
     files = {}
     for candidate in PLAN.films[wildcards.film]["candidates"]:
         setting, seed = candidate["setting"], candidate["seed"]
-        batch = next(label for label, seeds in PLAN.settings[setting].batches.items() if seed in seeds)
-        files[f"{setting}/{seed}"] = f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
+        batch = next(
+            label
+            for label, seeds in PLAN.settings[setting].batches.items()
+            if seed in seeds
+        )
+        files[f"{setting}/{seed}"] = (
+            f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
+        )
     return files
 
 
 def ranking(wildcards):
     """The measures of all walks, for the films that are chosen by rank; the others know their members."""
-    return f"{RESULTS}/journeys.csv" if PLAN.films[wildcards.film]["vary"] == "rank" else []
+    return (
+        f"{RESULTS}/journeys.csv"
+        if PLAN.films[wildcards.film]["vary"] == "rank"
+        else []
+    )
 
 
 def candidate_losses(wildcards):
-    settings = {candidate["setting"] for candidate in PLAN.films[wildcards.film]["candidates"]}
-    return [f"{RESULTS}/{setting}/losses.csv" for setting in sorted(settings)] if PLAN.base["video"]["captions"] else []
+    settings = {
+        candidate["setting"] for candidate in PLAN.films[wildcards.film]["candidates"]
+    }
+    return (
+        [f"{RESULTS}/{setting}/losses.csv" for setting in sorted(settings)]
+        if PLAN.base["video"]["captions"]
+        else []
+    )
 
 
 def changes(wildcards):
     """How the picture changes along each walk: measured only where the film's time follows it."""
-    files = [f"{RESULTS}/films/{wildcards.film}/change-{channel}.npz" for channel in (1, 2, 3)]
+    files = [
+        f"{RESULTS}/films/{wildcards.film}/change-{channel}.npz"
+        for channel in (1, 2, 3)
+    ]
     return files if PLAN.base["video"]["time"] == "perceived" else []
 
 
@@ -224,7 +279,11 @@ def survey_files(wildcards):
 
 def exhibition_video(wildcards):
     """What a file's making depends on: ProRes knows no rate."""
-    keys = ("height", "captions", *(("preset", "mbit") if wildcards.form == "mp4" else ()))
+    keys = (
+        "height",
+        "captions",
+        *(("preset", "mbit") if wildcards.form == "mp4" else ()),
+    )
     return {key: PLAN.base["video"][key] for key in keys}
 
 

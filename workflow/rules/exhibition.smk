@@ -10,7 +10,9 @@ rule exhibition:
     input:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
-        frames=expand("results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]),
+        frames=expand(
+            "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+        ),
         losses=candidate_losses,
     output:
         film="results/{name}/films/{film}/exhibition/{screen}.{form}",
@@ -45,7 +47,9 @@ rule line_up:
         mem_mb=4000,
         runtime=60,
     params:
-        video={key: PLAN.base["video"][key] for key in ("height", "fps", "preset", "mbit")},
+        video={
+            key: PLAN.base["video"][key] for key in ("height", "fps", "preset", "mbit")
+        },
         code=code("line_up"),
     script:
         "../scripts/line_up.py"
@@ -53,10 +57,14 @@ rule line_up:
 
 rule installation:
     input:
-        templates=expand(f"{TEMPLATES}/{{file}}", file=["installation.html.j2", "page.css"]),
+        templates=expand(
+            f"{TEMPLATES}/{{file}}", file=["installation.html.j2", "page.css"]
+        ),
         choice="results/{name}/films/{film}/film.json",
         record="results/{name}/experiment.yaml",
-        files=expand("results/{{name}}/films/{{film}}/exhibition/{file}", file=EXHIBITION_FILES),
+        files=expand(
+            "results/{{name}}/films/{{film}}/exhibition/{file}", file=EXHIBITION_FILES
+        ),
     output:
         page="results/{name}/films/{film}/exhibition/index.html",
         files="results/{name}/films/{film}/exhibition/files.json",
@@ -71,7 +79,10 @@ rule installation:
         mem_mb=4000,
         runtime=60,
     params:
-        video={key: PLAN.base["video"][key] for key in ("height", "fps", "loop", "captions", "mbit")},
+        video={
+            key: PLAN.base["video"][key]
+            for key in ("height", "fps", "loop", "captions", "mbit")
+        },
         code=code("installation"),
     script:
         "../scripts/installation.py"

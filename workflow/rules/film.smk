@@ -135,7 +135,9 @@ rule triptych:
     input:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
-        frames=expand("results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]),
+        frames=expand(
+            "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+        ),
         losses=candidate_losses,
     output:
         film="results/{name}/films/{film}/triptych.mp4",

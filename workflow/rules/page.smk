@@ -3,7 +3,9 @@
 
 rule page:
     input:
-        templates=expand(f"{TEMPLATES}/{{file}}", file=["page.html.j2", "page.css", "page.js"]),
+        templates=expand(
+            f"{TEMPLATES}/{{file}}", file=["page.html.j2", "page.css", "page.js"]
+        ),
         triptychs=film_files("triptych.mp4"),
         choices=film_files("film.json"),
         timings=film_files("timing.json"),

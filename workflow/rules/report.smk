@@ -4,7 +4,8 @@
 rule player:
     input:
         films=expand(
-            "results/{{name}}/films/{{film}}/{file}.mp4", file=["triptych", "channel-1", "channel-2", "channel-3"]
+            "results/{{name}}/films/{{film}}/{file}.mp4",
+            file=["triptych", "channel-1", "channel-2", "channel-3"],
         ),
     output:
         player=report(
