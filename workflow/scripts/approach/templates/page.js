@@ -94,7 +94,11 @@ function playing() {
 const toggle = () => { if (video.paused) video.play().catch(() => {}); else video.pause(); };
 video.loop = true;
 video.addEventListener("play", playing);
-video.addEventListener("pause", playing);
+video.addEventListener("pause", () => {
+  playing();
+  // The screen may be a frame past the last one told: seek, so that film, clock and playhead name the same frame.
+  if (wanted === null && !video.seeking) seek(Math.floor(video.currentTime * film.fps + 1e-3));
+});
 video.addEventListener("click", toggle);
 video.addEventListener("error", () => {
   $("film-missing").textContent = `The film could not be opened: ${film.file}`;
