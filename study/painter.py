@@ -568,7 +568,7 @@ def paint_boat(s: Scene) -> None:
     line = horizon + s.u(0.08, 0.35)
     facing = 1 - 2 * (s.u(0, 1) < 0.5).float()  # a leap: half a boat would be none
     lean = s.u(-0.12, 0.12)
-    hull = s.tint((0.92, 0.92, 0.90), (0.14, 0.20, 0.34), (0.60, 0.14, 0.12))
+    hull = s.tint((0.60, 0.14, 0.12), (0.14, 0.20, 0.34), (0.92, 0.92, 0.90))
     cloth = s.tint((0.97, 0.95, 0.90), (0.97, 0.95, 0.90), (0.90, 0.76, 0.48), (0.75, 0.30, 0.20), spread=0.05)
     belly = s.u(0.1, 0.3)
     ripple = s.noise((24, 6), 3, 0.8) * 0.05 * (1.2 - calm)
@@ -699,9 +699,9 @@ def paint_tree(s: Scene) -> None:
         s.edge(half - (s.x - cx - bend).abs()) * s.edge(foot - s.y) * s.edge(1.5 - up),
     )
     leaves = s.tint(
-        (0.22, 0.38, 0.16),
-        (0.80, 0.62, 0.20),
         (0.70, 0.22, 0.12),
+        (0.80, 0.62, 0.20),
+        (0.22, 0.38, 0.16),
     )
     fringe = s.noise((12, 12), 4, 0.85)
     middle = top - size * 0.3
@@ -868,7 +868,7 @@ def paint_shell(s: Scene) -> None:
     ears = torch.minimum(torch.minimum(0.30 - a.abs(), 0.12 - (b + 0.10).abs()), 0.5 - radius)
     rib = torch.sin(ribs)
     rings = torch.sin(radius * s.u(13, 19) + s.u(-1.5, 1.5))
-    first = s.tint((0.94, 0.86, 0.74), (0.90, 0.62, 0.48), (0.62, 0.44, 0.52))
+    first = s.tint((0.62, 0.44, 0.52), (0.90, 0.62, 0.48), (0.94, 0.86, 0.74))
     second = s.tint((0.97, 0.93, 0.86), (0.60, 0.34, 0.28))
     skin = mix(first, second, (0.5 + 0.5 * rings * smooth(0.2, 0.8, radius)).unsqueeze(1) * 0.8)
     skin = skin * (0.86 + 0.14 * torch.cos(ribs)).unsqueeze(1)
@@ -900,9 +900,9 @@ PAINTERS: list[tuple[Callable[[Scene], None], list[int]]] = [
 
 
 # The numbers that mean the same in several classes lie in the same place of the latents: across, size, height (of the
-# thing or its foot), first and second colour. What the generator learns of one class then serves the others, and a
-# change of class keeps the composition. Pairs of (place in the latents, turn in which the painter draws it), which
-# change places.
+# thing or its foot), first colour (red where it is low) and second. What the generator learns of one class then
+# serves the others, and a change of class keeps the composition. Pairs of (place in the latents, turn in which the
+# painter draws it), which change places.
 COMMON = {
     "shore": [(110, 45), (112, 48)],
     "field": [(110, 45), (113, 40)],
