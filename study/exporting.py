@@ -6,15 +6,12 @@ import json
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from study.networks import BatchNorm, TrainableGenerator, iterate
-from study.painter import CLASSES, normal
+from study.networks import TrainableGenerator, batch_norms, iterate, standing_statistics
+from study.painter import CLASSES
 from workflow.scripts.approach.critic import Discriminator
-
-BATCH = 64
 
 
 def round_convolutions(network: nn.Module) -> None:
@@ -25,38 +22,9 @@ def round_convolutions(network: nn.Module) -> None:
     iterate(network, 100)
 
 
-@torch.no_grad()
-def standing_statistics(
-    generator: TrainableGenerator, truncation: float, samples: int, seed: int = 0
-) -> list[tuple[Tensor, Tensor]]:
-    """Mean and variance of what enters each batch norm, over samples of all classes at a truncation.
-
-    Each batch is normalised by its own statistics, as in training; the moments are averaged over batches (the standing
-    statistics of Brock et al. 2019). samples is a multiple of BATCH.
-    """
-    layers = [module for module in generator.modules() if isinstance(module, BatchNorm)]
-    moments = {layer: [0.0, 0.0] for layer in layers}
-
-    def watch(layer: nn.Module, inputs: tuple) -> None:
-        x = inputs[0].double() if samples <= BATCH else inputs[0]
-        moments[layer][0] += x.mean((0, 2, 3)).double()
-        moments[layer][1] += x.square().mean((0, 2, 3)).double()
-
-    hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
-    count = samples // BATCH
-    for batch in range(count):
-        z = normal(torch.Generator().manual_seed(seed + batch), BATCH, generator.config["z_dim"], truncation)
-        labels = torch.arange(BATCH) % generator.config["num_classes"]
-        generator(z, F.one_hot(labels, generator.config["num_classes"]).float())
-    for hook in hooks:
-        hook.remove()
-    means = [(moments[layer][0] / count, moments[layer][1] / count) for layer in layers]
-    return [(mean.float(), (square - mean**2).clamp(min=0).float()) for mean, square in means]
-
-
 def fill_statistics(generator: TrainableGenerator, samples: int) -> None:
     """Compute the rows of truncation statistics: row k is truncation k / (rows - 1)."""
-    layers = [module for module in generator.modules() if isinstance(module, BatchNorm)]
+    layers = batch_norms(generator)
     rows = generator.config["n_stats"]
     for row in range(rows):
         for layer, (mean, variance) in zip(

@@ -1,7 +1,7 @@
 """The study's generator in training: the state dict and arithmetic of pytorch_pretrained_biggan.BigGAN, made to learn.
 
-It differs from the package in two ways only. Batch norm takes the statistics of the batch (the package can but read
-stored ones), and the power iteration of the spectral norm is a step of its own, so that the forward pass compiles.
+It differs from the package in two ways only. Batch norm learns from the statistics of the batch (the package can but
+read stored ones), and the power iteration of the spectral norm is a step of its own, so that the forward pass compiles.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from study.painter import normal
 from workflow.scripts.approach.critic import Conv, Discriminator, Linear, SpectralWeight
+
+STATISTICS_BATCH = 64  # samples that are normalised together while standing statistics are taken
 
 
 class FreeLinear(Linear):
@@ -39,11 +42,16 @@ class FreeLinear(Linear):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm with the statistics of the batch; gain and bias from the condition, or learned."""
+    """Batch norm with the statistics of the batch; gain and bias from the condition, or learned.
+
+    A small batch's statistics are not those that a lone image will meet. Where `steady` is set the output is that of
+    the last row of standing statistics, while gradients flow as through the batch's (Batch Renormalization, Ioffe
+    2017).
+    """
 
     def __init__(self, features: int, condition: int | None, n_stats: int, eps: float):
         super().__init__()
-        self.eps = eps
+        self.eps, self.steady = eps, False
         self.register_buffer("running_means", torch.zeros(n_stats, features))
         self.register_buffer("running_vars", torch.ones(n_stats, features))
         self.conditional = condition is not None
@@ -55,11 +63,18 @@ class BatchNorm(nn.Module):
             self.offset = FreeLinear(condition, features, bias=False, eps=eps)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """[N, features, H, W], normalised over the batch."""
-        if not self.conditional:
-            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        """[N, features, H, W], normalised."""
+        if self.conditional:
+            gain, offset = 1 + self.scale(condition), self.offset(condition)
+        else:
+            gain, offset = self.weight.unsqueeze(0), self.bias.unsqueeze(0)
+        if self.steady:
+            variance, mean = torch.var_mean(x.detach().float(), (0, 2, 3), correction=0)
+            deviation = (self.running_vars[-1] + self.eps).sqrt()
+            offset = offset + gain * ((mean - self.running_means[-1]) / deviation)
+            gain = gain * ((variance + self.eps).sqrt() / deviation)
         x = F.batch_norm(x, None, None, training=True, eps=self.eps)
-        return x * (1 + self.scale(condition))[:, :, None, None] + self.offset(condition)[:, :, None, None]
+        return x * gain.to(x.dtype)[:, :, None, None] + offset.to(x.dtype)[:, :, None, None]
 
 
 class GenBlock(nn.Module):
@@ -172,7 +187,7 @@ class TrainableGenerator(nn.Module):
         nn.init.normal_(self.embeddings.weight)
 
     def forward(self, z: Tensor, classes: Tensor, head: Head | None = None) -> Tensor:
-        """Images [N, 3, S, S] in [-1, 1] with the statistics of this batch; or what a head shows."""
+        """Images [N, 3, S, S] in [-1, 1], normalised as its batch norms are set to; or what a head shows."""
         return self.generator(torch.cat([z, self.embeddings(classes)], 1), head)
 
 
@@ -227,3 +242,38 @@ def iterate(module: nn.Module, steps: int = 1) -> None:
     for part in module.modules():
         if isinstance(part, SpectralWeight):
             part.iterate(steps)
+
+
+def batch_norms(network: nn.Module) -> list[BatchNorm]:
+    """The batch norms of a network, in its order."""
+    return [module for module in network.modules() if isinstance(module, BatchNorm)]
+
+
+@torch.no_grad()
+def standing_statistics(
+    generator: TrainableGenerator, truncation: float, samples: int, seed: int = 0
+) -> list[tuple[Tensor, Tensor]]:
+    """Mean and variance of what enters each batch norm, over samples of all classes at a truncation.
+
+    Each batch is normalised by its own statistics, as in training; the moments are averaged over batches (the standing
+    statistics of Brock et al. 2019). samples is a multiple of STATISTICS_BATCH.
+    """
+    layers, device = batch_norms(generator), generator.embeddings.weight.device
+    moments = {layer: [0.0, 0.0] for layer in layers}
+
+    def watch(layer: nn.Module, inputs: tuple) -> None:
+        x = inputs[0].double() if samples <= STATISTICS_BATCH else inputs[0].float()
+        moments[layer][0] += x.mean((0, 2, 3)).double()
+        moments[layer][1] += x.square().mean((0, 2, 3)).double()
+
+    hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
+    count = samples // STATISTICS_BATCH
+    for batch in range(count):
+        z = normal(torch.Generator().manual_seed(seed + batch), STATISTICS_BATCH, generator.config["z_dim"], truncation)
+        labels = torch.arange(STATISTICS_BATCH) % generator.config["num_classes"]
+        classes = F.one_hot(labels, generator.config["num_classes"]).float()
+        generator(z.to(device), classes.to(device))
+    for hook in hooks:
+        hook.remove()
+    means = [(moments[layer][0] / count, moments[layer][1] / count) for layer in layers]
+    return [(mean.float(), (square - mean**2).clamp(min=0).float()) for mean, square in means]

@@ -7,7 +7,8 @@ it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1 and by the critic's fe
 critic is shown z as well, and judges whether picture and z belong together; beside the whole picture it judges every
 place of its maps, as a PatchGAN does (Isola et al. 2017). Before the critic comes in there are lessons by L1 alone, the
 first of them at low resolution, for the first layers only. CPU hours are few: layout is learned in a fraction of the
-images that a critic alone would need, and what is left to the critic is the grain.
+images that a critic alone would need, and what is left to the critic is the grain. Batches are small, so that in the
+end the generator is normalised by standing statistics, as it will be when it is used.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
 holds networks and optimisers and nothing else.
@@ -30,7 +31,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from study.networks import Head, PairCritic, TrainableGenerator, iterate
+from study.networks import Head, PairCritic, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
 
 logger = logging.getLogger("train")
@@ -189,9 +190,27 @@ class Trainer:
             parameter.grad = None if gradients[0] is None else sum(gradients[1:], gradients[0]) / len(gradients)
         optimizer.step()
 
+    def steady(self) -> None:
+        """Let the generator normalise by standing statistics, which follow those of fresh samples at truncation 1."""
+        settings, layers = self.settings, batch_norms(self.generator)
+        empty = not layers[0].running_means[-1].any()
+        if empty or self.step % settings["steady_every"] == 0:
+            for layer in layers:
+                layer.steady = False
+            samples, share = settings["steady_samples"], settings["steady_share"]
+            with self.cast():
+                fresh = standing_statistics(self.generator, 1.0, 8 * samples if empty else samples, seed=self.step)
+            for layer, (mean, variance) in zip(layers, fresh, strict=True):
+                layer.running_means[-1].lerp_(mean, 1.0 if empty else share)
+                layer.running_vars[-1].lerp_(variance, 1.0 if empty else share)
+        for layer in layers:
+            layer.steady = True
+
     def advance(self, pictures: Pictures) -> list[float]:
         """One step of both networks. Returns the figures that COLUMNS names, from loss_critic on."""
         settings = self.settings
+        if self.step * settings["batch"] >= settings["steady_from"]:
+            self.steady()
         early = self.step * settings["batch"] < settings["lessons"]
         for group in self.generator_optimizer.param_groups:
             group["lr"] = settings["lr_lessons"] if early else settings["lr_generator"]

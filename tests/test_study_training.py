@@ -44,6 +44,9 @@ OVERRIDES = [
     "train.coarse_lessons=96",
     "train.coarse_layers=1",
     "train.lessons=192",
+    "train.steady_from=256",
+    "train.steady_every=4",
+    "train.steady_samples=64",
     "train.batch=16",
     "train.bfloat16=false",
     "train.compile=false",
@@ -183,26 +186,53 @@ def test_the_trained_network_is_the_packages(tmp_path):
         if isinstance(module, networks.FreeLinear):
             module.weight_orig.data *= 1.5  # what a spectral norm would take back
     critic = Discriminator([4, 8], 16)
-    exporting.export(generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=exporting.BATCH)
+    exporting.export(
+        generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
+    )
 
     config = read_config(tmp_path / "config.json")
     package = BigGAN(BigGANConfig.from_json_file(str(tmp_path / "config.json"))).eval()
     state = {name: tensor.float() for name, tensor in load_file(tmp_path / "generator.safetensors").items()}
     package.load_state_dict(state)
-    z = painter.normal(torch.Generator().manual_seed(0), exporting.BATCH, 128)
-    classes = F.one_hot(torch.arange(exporting.BATCH) % 16, 16).float()
+    z = painter.normal(torch.Generator().manual_seed(0), networks.STATISTICS_BATCH, 128)
+    classes = F.one_hot(torch.arange(networks.STATISTICS_BATCH) % 16, 16).float()
     ours = load_generator(read_weights(tmp_path / "generator.safetensors", config), config, truncation=1.0)
     with torch.no_grad():
         trained, theirs = generator(z, classes), package(z, classes, 1.0)
         folded = ours(ours.conditioning(z, classes))
+        for layer in networks.batch_norms(generator):
+            layer.steady = True
+        alone = generator(z[:3], classes[:3])
     assert (trained - theirs).abs().max() < 2e-3
     assert (trained - folded).abs().max() < 2e-3
+    assert (alone - theirs[:3]).abs().max() < 2e-3
+
+
+def test_a_steady_batch_norm_is_used_as_stored_and_learns_as_a_batchs():
+    torch.manual_seed(0)
+    norm, x, condition = networks.BatchNorm(6, 8, 3, 1e-5), torch.randn(5, 6, 4, 4) * 2 + 1, torch.randn(5, 8)
+    networks.iterate(norm, 20)
+    norm.running_means[-1], norm.running_vars[-1] = torch.randn(6), torch.rand(6) + 0.5
+    gradients, outputs = [], []
+    for norm.steady in (False, True):
+        leaf = x.clone().requires_grad_()
+        outputs.append(norm(leaf, condition))
+        gradients.append(torch.autograd.grad((outputs[-1] * x**2).sum(), leaf)[0])
+    as_stored = F.batch_norm(x, norm.running_means[-1], norm.running_vars[-1], eps=norm.eps)
+    gain, offset = 1 + norm.scale(condition), norm.offset(condition)
+    assert torch.allclose(outputs[1], as_stored * gain[:, :, None, None] + offset[:, :, None, None], atol=1e-5)
+    assert not torch.allclose(outputs[0], outputs[1], atol=0.1)
+    variance = x.var((0, 2, 3), correction=0)
+    ratio = ((variance + norm.eps) / (norm.running_vars[-1] + norm.eps)).sqrt()
+    assert torch.allclose(gradients[1], gradients[0] * ratio[:, None, None], atol=1e-4)
 
 
 def test_the_critic_comes_back_as_it_was_saved(tmp_path):
     torch.manual_seed(0)
     generator, critic = networks.TrainableGenerator(TINY), Discriminator([4, 8], 16)
-    exporting.export(generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=exporting.BATCH)
+    exporting.export(
+        generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
+    )
     loaded = load_critic(tmp_path / "critic.safetensors", tmp_path / "critic.json")
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     for mine, theirs in zip(critic.features(images), loaded.features(images), strict=True):
@@ -221,7 +251,7 @@ def test_the_embedded_statistics_are_those_of_the_embedded_weights():
     generator.load_state_dict(state)
     names = [name for name, module in generator.named_modules() if isinstance(module, networks.BatchNorm)]
     for row in (10, 30, 50):
-        fresh = exporting.standing_statistics(generator, row / 50, samples=2 * exporting.BATCH, seed=1000)
+        fresh = networks.standing_statistics(generator, row / 50, samples=2 * networks.STATISTICS_BATCH, seed=1000)
         for name, (mean, variance) in zip(names, fresh, strict=True):
             stored_mean, stored_variance = state[f"{name}.running_means"][row], state[f"{name}.running_vars"][row]
             deviation = (stored_variance.mean() + 1e-4).sqrt()
