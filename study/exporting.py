@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from study.networks import TrainableGenerator, batch_norms, iterate, standing_statistics
@@ -41,6 +42,17 @@ def compact(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def read_export(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], int, float]:
+    """State dicts of generator and critic in float32, and the steps and seconds that they were trained for."""
+    states = [
+        {key: tensor.float() for key, tensor in load_file(folder / f"{name}.safetensors").items()}
+        for name in ("generator", "critic")
+    ]
+    with safe_open(folder / "generator.safetensors", "pt") as file:
+        trained = json.loads((file.metadata() or {}).get("trained", '{"steps": 0, "seconds": 0.0}'))
+    return *states, trained["steps"], trained["seconds"]
+
+
 def write(path: Path, text: str) -> None:
     """Write under a temporary name, then rename."""
     partial = path.with_suffix(".partial")
@@ -49,9 +61,19 @@ def write(path: Path, text: str) -> None:
 
 
 def export(
-    generator: TrainableGenerator, critic: Discriminator, critic_config: dict, folder: Path, samples: int
+    generator: TrainableGenerator,
+    critic: Discriminator,
+    critic_config: dict,
+    folder: Path,
+    *,
+    samples: int,
+    steps: int = 0,
+    seconds: float = 0.0,
 ) -> None:
-    """Write config.json, classes.json, generator.safetensors, critic.json and critic.safetensors."""
+    """Write config.json, classes.json, generator.safetensors, critic.json and critic.safetensors.
+
+    samples: behind each row of truncation statistics. steps, seconds: of training, for one that goes on from here.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for network in (generator, critic):
         network.eval().to(memory_format=torch.contiguous_format)
@@ -59,7 +81,7 @@ def export(
     fill_statistics(generator, samples)
     for name, network in (("generator", generator), ("critic", critic)):
         partial = folder / f"{name}.partial"
-        save_file(compact(network), partial)
+        save_file(compact(network), partial, {"trained": json.dumps({"steps": steps, "seconds": seconds})})
         partial.replace(folder / f"{name}.safetensors")
     write(folder / "config.json", json.dumps(generator.config, indent=2) + "\n")
     write(folder / "classes.json", json.dumps(CLASSES, indent=2) + "\n")

@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from study.exporting import read_export
 from study.networks import Head, PairCritic, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
 
@@ -50,6 +51,14 @@ COLUMNS = [
 
 PAIRED = 3  # of each four samples
 OPTIMIZERS = ("generator_optimizer", "critic_optimizer", "head_optimizer")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has units for bfloat16; without them it is several times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 class Pictures:
@@ -112,8 +121,10 @@ class Trainer:
     def __init__(self, generator: dict, critic: dict, train: dict):
         torch.manual_seed(train["seed"])
         torch.set_num_threads(train["threads"])
-        self.settings = train
         self.device = torch.device(train["device"])
+        self.settings = dict(train)
+        if train["bfloat16"] is None:
+            self.settings["bfloat16"] = has_bfloat16(self.device)
         form = {"device": self.device, "memory_format": torch.channels_last}
         self.generator = TrainableGenerator(generator).to(**form)
         self.critic = PairCritic(**critic, z_dim=generator["z_dim"]).to(**form)
@@ -140,7 +151,7 @@ class Trainer:
         )
 
     def cast(self) -> torch.autocast:
-        """bf16 where it is configured."""
+        """bfloat16 where it is wanted."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings["bfloat16"])
 
     def critic_gradients(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor) -> tuple:
@@ -198,8 +209,9 @@ class Trainer:
             for layer in layers:
                 layer.steady = False
             samples, share = settings["steady_samples"], settings["steady_share"]
-            with self.cast():
-                fresh = standing_statistics(self.generator, 1.0, 8 * samples if empty else samples, seed=self.step)
+            torch.set_num_threads(settings["threads"] * settings["workers"])  # the workers wait meanwhile
+            fresh = standing_statistics(self.generator, 1.0, 8 * samples if empty else samples, seed=self.step)
+            torch.set_num_threads(settings["threads"])
             for layer, (mean, variance) in zip(layers, fresh, strict=True):
                 layer.running_means[-1].lerp_(mean, 1.0 if empty else share)
                 layer.running_vars[-1].lerp_(variance, 1.0 if empty else share)
@@ -239,8 +251,8 @@ class Trainer:
         self.step += 1
         self.follow()
         loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
-        deceit, pyramid, features = np.mean([answer[1] for answer in answers], axis=0)
-        return [loss, deceit, drawn, generated, pyramid, features]
+        deceit, *paired = np.mean([answer[1] for answer in answers], axis=0)
+        return [loss, deceit, drawn, generated, *paired]
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -268,6 +280,18 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = self.settings[f"lr_{name}"], tuple(self.settings["betas"])
         self.step, self.seconds = state["step"], state["seconds"]
+
+    def begin_from(self, folder: Path) -> None:
+        """Begin with the networks of an exported generator and its count of steps and seconds.
+
+        The optimisers are new, and so is what of the critic is not exported: its eyes for z and for places.
+        """
+        generator, critic, self.step, self.seconds = read_export(folder)
+        self.generator.load_state_dict(generator)
+        self.average.load_state_dict(generator)
+        self.critic.load_state_dict(critic, strict=False)
+        for network in (self.generator, self.average, self.critic):
+            iterate(network, 20)
 
 
 def save(state: dict, path: Path) -> None:
@@ -314,6 +338,9 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     if checkpoint.exists():
         trainer.restore(torch.load(checkpoint, weights_only=True, map_location=trainer.device))
         logger.info("resumed at step %d", trainer.step)
+    elif settings["begin_from"]:
+        trainer.begin_from(Path(settings["begin_from"]))
+        logger.info("begun from %s, step %d", settings["begin_from"], trainer.step)
     trim_curves(curves, trainer.step)
     begun, before = time.monotonic(), trainer.seconds
     saved = shown = begun

@@ -105,6 +105,33 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
     assert steps[0] == steps[1]
 
 
+def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp_path):
+    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
+        overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=352"]
+        config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
+    networks_of = config["generator"], config["critic"], config["train"]
+    first = training.Trainer(*networks_of)
+    exporting.export(
+        first.average, first.critic.as_discriminator(), config["critic"], tmp_path, samples=64, steps=20, seconds=7.5
+    )
+    second = training.Trainer(*networks_of)
+    second.begin_from(tmp_path)
+    assert (second.step, second.seconds) == (20, 7.5)
+    for mine, theirs in zip(second.generator.parameters(), first.average.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert torch.equal(second.critic.score.weight_orig, first.critic.score.weight_orig)
+    training.train(second, training.Pictures([shard]), tmp_path / "training")
+    record = json.loads((tmp_path / "training" / "record.json").read_text())
+    assert record["steps"] == 22 and record["hours"] > 7.5 / 3600
+    assert not torch.equal(second.generator.embeddings.weight, first.average.embeddings.weight)
+
+
+def test_a_processor_without_units_for_bfloat16_trains_in_float32(monkeypatch):
+    for able, wanted in (({}, False), ({"avx512_bf16": False}, False), ({"amx_bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert training.has_bfloat16(torch.device("cpu")) is wanted
+
+
 def test_every_step_has_three_pairs_of_four(shard):
     pictures = training.Pictures([shard])
     batch = training.draw_batch(pictures, seed=1, step=7, count=8)

@@ -30,7 +30,15 @@ def main() -> None:
     trainer = Trainer(config["generator"], config["critic"], config["train"])
     if arguments.checkpoint:
         trainer.restore(torch.load(arguments.checkpoint, weights_only=True))
-    export(trainer.averaged(), trainer.critic.as_discriminator(), config["critic"], arguments.folder, arguments.samples)
+    export(
+        trainer.averaged(),
+        trainer.critic.as_discriminator(),
+        config["critic"],
+        arguments.folder,
+        samples=arguments.samples,
+        steps=trainer.step,
+        seconds=trainer.seconds,
+    )
     size = sum(path.stat().st_size for path in arguments.folder.glob("*.safetensors")) / 1e6
     logger.info("exported step %d to %s: %.2f MB", trainer.step, arguments.folder, size)
 
