@@ -145,6 +145,18 @@ def test_every_step_has_three_pairs_of_four(shard):
         assert torch.equal(image, torch.from_numpy(pictures.images[label, at]).float() / 127.5 - 1)
 
 
+def test_features_that_only_some_pictures_have_are_learned_by_their_mean_and_not_their_median():
+    torch.manual_seed(0)
+    pictures = [(torch.rand(4000, 1, 1, 1) < 0.25).float().expand(-1, 1, 4, 4)]
+    guesses = torch.linspace(0, 1, 41)
+    for distance, best in ((training.feature_distance, 0.0), (training.mean_distance, pictures[0].mean().item())):
+        costs = torch.stack([distance([torch.full_like(pictures[0], float(guess))], pictures) for guess in guesses])
+        assert abs(guesses[costs.argmin()].item() - best) <= 0.025
+    maps = [torch.rand(8, 3, 4, 4)]
+    moved = [maps[0].roll(1, 3)]
+    assert training.mean_distance(moved, maps) < 1e-9 < training.feature_distance(moved, maps), "places do not matter"
+
+
 def test_only_a_step_that_finds_its_graphs_compiled_uses_threads(shard, monkeypatch):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.lessons=0"]), resolve=True)
