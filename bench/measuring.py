@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from approach.biggan_format import GeneratorConfig, block_places
-from approach.precision import PRECISIONS, keep_memory, set_matrix_precision
+from approach.precision import PRECISIONS, has_bfloat16, keep_memory, set_matrix_precision
 from contestants import Ready
 
 _SHARES = {"plain": 4.0}  # of measuring time; every other case 1: all ratios hang on plain
@@ -53,10 +53,16 @@ def interleave(ready: list[Ready], seconds: float, device: str, burst: float = 1
 
 
 def matrix_peak(precision: str, device: str, seconds: float = 2.0) -> float:
-    """The fastest product of square matrices seen in a precision, FLOP/s."""
+    """The fastest product of square matrices seen in a precision, FLOP/s.
+
+    Where a device has no units for bfloat16 it is float32's: these compute its products then.
+    """
     set_matrix_precision(precision, device)
     size = 8192 if device == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device).to(PRECISIONS[precision]) for _ in range(2))
+    dtype = PRECISIONS[precision]
+    if dtype is torch.bfloat16 and not has_bfloat16(device):
+        dtype = torch.float32
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     a @ b
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:

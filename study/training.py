@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from study.exporting import read_export
 from study.networks import Head, PairCritic, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
+from workflow.scripts.approach.precision import has_bfloat16
 
 logger = logging.getLogger("train")
 COLUMNS = [
@@ -52,14 +53,6 @@ COLUMNS = [
 
 PAIRED = 3  # of each four samples
 OPTIMIZERS = ("generator_optimizer", "critic_optimizer", "head_optimizer")
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has units for bfloat16; without them it is several times slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 class Pictures:

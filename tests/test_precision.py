@@ -79,6 +79,24 @@ def test_same_bytes_twice(tiny, name):
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
 
+@pytest.mark.parametrize("able", [{}, {"avx512_bf16": False}, {"amx_bf16": True}])
+def test_a_processor_without_units_for_bfloat16_is_named(able, monkeypatch, caplog):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    precision.set_matrix_precision("bf16", "cpu")
+    assert precision.has_bfloat16("cpu") == any(able.values())
+    assert ("precision=float32" in caplog.text) != any(able.values())
+
+
+def test_bf16_where_onednn_has_no_layout_for_it(tiny, monkeypatch):
+    config, weights = tiny
+    pictures = []
+    for packs in (torch.ops.mkldnn._is_mkldnn_bf16_supported(), False):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda packs=packs: packs)
+        generator = load_generator(weights, config, truncation=0.4, precision="bf16")
+        pictures.append(pictures_and_gradients(ours(generator), config, torch.float32, n=2)[0])
+    assert (pictures[0] - pictures[1]).abs().max() < 0.1
+
+
 @pytest.mark.skipif(bool(missing_compiler(torch.device("cpu"))), reason="no C++ compiler")
 def test_compiled_equals_eager(tiny):
     config, weights = tiny

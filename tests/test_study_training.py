@@ -126,10 +126,15 @@ def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp
     assert not torch.equal(second.generator.embeddings.weight, first.average.embeddings.weight)
 
 
-def test_a_processor_without_units_for_bfloat16_trains_in_float32(monkeypatch):
-    for able, wanted in (({}, False), ({"avx512_bf16": False}, False), ({"amx_bf16": True}, True)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        assert training.has_bfloat16(torch.device("cpu")) is wanted
+@pytest.mark.parametrize("able", [True, False])
+def test_training_takes_bfloat16_where_the_processor_has_units_for_it(able, monkeypatch):
+    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.bfloat16=null"]), resolve=True)
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: able)
+    trainer = training.Trainer(config["generator"], config["critic"], config["train"])
+    with trainer.cast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype is (torch.bfloat16 if able else torch.float32)
 
 
 def test_every_step_has_three_pairs_of_four(shard):

@@ -65,6 +65,8 @@ def _can_pack(x: Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
         and torch.backends.mkldnn.is_available()
+        # oneDNN lays out bfloat16 kernels on some processors only; PyTorch's own convolutions compute on all
+        and (x.dtype is torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
         and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
     )
 

@@ -20,6 +20,14 @@ def outer_dtype(precision: str) -> torch.dtype:
     return torch.float64 if precision == "float64" else torch.float32
 
 
+def has_bfloat16(device: str | torch.device) -> bool:
+    """Whether a device has units for bfloat16; without them it is several times slower than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # not in older PyTorch
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def set_matrix_precision(precision: str, device: str | torch.device) -> None:
     """Switch TF32 products on for precision tf32, off otherwise (PyTorch's own default lets convolutions use them).
 
@@ -30,6 +38,8 @@ def set_matrix_precision(precision: str, device: str | torch.device) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
     if tf32 and torch.device(device).type != "cuda":
         log.info("tf32 is a mode of NVIDIA GPUs: computing in float32 on %s", device)
+    if precision == "bf16" and not has_bfloat16(device):
+        log.warning("%s has no units for bfloat16: precision=float32 will be several times faster here", device)
 
 
 def activation_values(config: GeneratorConfig) -> int:
