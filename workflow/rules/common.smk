@@ -211,9 +211,8 @@ def candidate_files(wildcards):
             for label, seeds in PLAN.settings[setting].batches.items()
             if seed in seeds
         )
-        files[f"{setting}/{seed}"] = (
-            f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
-        )
+        walks = f"{RESULTS}/{setting}/trajectories/{batch}.safetensors"
+        files[f"{setting}/{seed}"] = walks
     return files
 
 
