@@ -7,8 +7,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 ROOT = Path(workflow.current_basedir)
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+SCRIPTS = ROOT / "workflow" / "scripts"
+if str(SCRIPTS) not in sys.path:
+    sys.path.append(str(SCRIPTS))  # last, so that it hides no installed package
 
 
 report: "workflow/report/workflow.rst"

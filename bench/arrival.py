@@ -21,19 +21,19 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
 import yaml  # noqa: E402
-from approach.generator import load_generator  # noqa: E402
-from approach.inversion import decide  # noqa: E402
-from approach.precision import keep_memory  # noqa: E402
-from approach.starts import Latents, start  # noqa: E402
+from approach.biggan.generator import load_generator  # noqa: E402
+from approach.biggan.precision import keep_memory  # noqa: E402
+from approach.inversion.batch import decide  # noqa: E402
+from approach.inversion.descent import State, columns, walk  # noqa: E402
+from approach.inversion.starts import Latents, start  # noqa: E402
 from approach.target import prepare_target, read_target  # noqa: E402
-from approach.walk import State, columns, walk  # noqa: E402
 from contestants import RATES, TRUNCATION, Case, Task, our_loss, plain_generator, plain_perceptual  # noqa: E402
 from inversion import make_task  # noqa: E402
 from measuring import trim_memory  # noqa: E402
 
 log = logging.getLogger("bench")
 
-START = {"classes": [], "spread": 1.0, "confidence": 0.9, "temperature": 1.0}
+START = {"classes": [], "logit_std": 1.0, "class_probability": 0.9, "temperature": 1.0}
 
 
 def starts(task: Task, seeds: list[int]) -> Latents:
@@ -71,7 +71,7 @@ def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision:
     began = time.perf_counter()
     seeds = list(range(len(begin.z)))
     wanted = {"device": "cpu", "precision": precision, "threads": torch.get_num_threads(), "steps": steps,
-              "compile": "auto", "sub_batch": None}  # fmt: skip
+              "compile": "auto", "micro_batch": None}  # fmt: skip
     decisions = decide(wanted, seeds, task.config)
     generator = load_generator(task.weights, task.config, truncation=TRUNCATION, precision=precision)
     generator.set_compiled(decisions["compiled"])
@@ -79,7 +79,7 @@ def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision:
     state = State.begin(begin, steps, len(columns({"terms": {"lpips": {}}})))
     at: list[float] = []
     state = walk(generator, loss, state, seeds, steps=steps, optimizer=optimizer, temperature=START["temperature"],
-                 truncation=TRUNCATION, sub_batch=decisions["sub_batch"],
+                 truncation=TRUNCATION, micro_batch=decisions["micro_batch"],
                  after_step=lambda state, images: at.append(time.perf_counter() - began))  # fmt: skip
     return state.log[:, :, 0], at
 
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> dict:
         task = Task(task.config, task.weights, read_target(path).pixels, "lpips", options.backbone, "cpu")
     begin = starts(task, list(range(options.seeds)))
     optimizer = yaml.safe_load((ROOT / "config" / "optimizer" / "adam.yaml").read_text(encoding="utf-8"))
-    ours = {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_ratio"]}
+    ours = {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_lr_ratio"]}
     keep_memory(True)
     losses, at = our_walk(task, begin, options.steps, optimizer, options.precision)
     keep_memory(False)

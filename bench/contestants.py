@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from approach.generator import GeneratorConfig, load_generator
-from approach.losses import build_loss
-from approach.passes import make_pass
-from approach.perceptual import Perceptual, load_backbone
-from approach.precision import set_matrix_precision
+from approach.biggan.generator import GeneratorConfig, load_generator
+from approach.biggan.precision import set_matrix_precision
+from approach.inversion.gradient import build_evaluate
+from approach.losses.losses import build_loss
+from approach.losses.perceptual import Perceptual, load_backbone
 from approach.target import Target
 from approach.torchvision_guard import import_torchvision
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
@@ -116,7 +116,7 @@ def ours(task: Task, case: Case) -> Callable[[], Tensor]:
         task.weights, task.config, truncation=TRUNCATION, device=task.device, precision=case.precision
     )
     generator.set_compiled(case.compiled)
-    one_pass = make_pass(generator, our_loss(task, case), 1.0, graphs=task.device == "cuda")
+    one_pass = build_evaluate(generator, our_loss(task, case), 1.0, graphs=task.device == "cuda")
     z, logits = latents(task, case.batch)
     adam = torch.optim.Adam(
         [{"params": [z], "lr": RATES["z"]}, {"params": [logits], "lr": RATES["classes"]}], foreach=False
@@ -124,7 +124,7 @@ def ours(task: Task, case: Case) -> Callable[[], Tensor]:
 
     def step() -> Tensor:
         found = one_pass(z, logits)
-        z.grad, logits.grad = found.d_z, found.d_logits
+        z.grad, logits.grad = found.grad_z, found.grad_logits
         adam.step()
         return found.total
 
@@ -140,7 +140,7 @@ def our_loss(task: Task, case: Case) -> Callable:
         perceptual.set_compiled(case.compiled)
     size = task.config.output_dim
     target = Target(pixels=task.target, mask=torch.ones(1, size, size))
-    terms = {"name": task.loss, "terms": {task.loss: {"weight": 1.0}}}
+    terms = {"name": task.loss, "terms": {task.loss: 1.0}}
     return build_loss(terms, target, perceptual=perceptual, device=task.device)
 
 

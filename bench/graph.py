@@ -34,7 +34,7 @@ SETTINGS = [f"loss~l2+lr~{n}" for n in range(1, int(config["settings"]) + 1)]
 SEEDS, PER_JOB = int(config["seeds"]), int(config["per_job"])
 BATCHES = [f"{n}-{min(n + PER_JOB, SEEDS) - 1}" for n in range(0, SEEDS, PER_JOB)]
 FILM = "results/films/starts+{setting}"
-WHOLE = "experiment.yaml losses.png montage.png starts.csv arrivals.png measures.png page/index.html".split()
+WHOLE = "experiment.yaml losses.png montage.png starts.csv arrivals.png metrics.png page/index.html".split()
 WALKS = expand("results/{setting}/trajectories/{batch}.safetensors", setting=SETTINGS, batch=BATCHES)
 BATCH_FILES = expand("results/{{setting}}/trajectories/{batch}.safetensors", batch=BATCHES)
 
@@ -60,13 +60,13 @@ RULES = {
     ),
     "gather_losses": ('expand("results/{setting}/losses.csv", setting=SETTINGS)', '"results/losses.parquet"'),
     "plot_losses": ('"results/losses.parquet"', '"results/losses.png"'),
-    "journeys": (
+    "trajectory_table": (
         'WALKS, expand("results/{setting}/{file}", setting=SETTINGS, file=["stills.npz", "losses.csv"])',
-        '"results/journeys.csv"',
+        '"results/trajectories.csv"',
     ),
-    "montage_of_arrivals": ('"results/journeys.csv"', '"results/montage.png"'),
-    "arrivals": ('"results/journeys.csv"', '"results/arrivals.png"'),
-    "plot_measures": ('"results/journeys.csv"', '"results/measures.png"'),
+    "montage_of_arrivals": ('"results/trajectories.csv"', '"results/montage.png"'),
+    "arrivals": ('"results/trajectories.csv"', '"results/arrivals.png"'),
+    "plot_metrics": ('"results/trajectories.csv"', '"results/metrics.png"'),
     "starts": ("WALKS", '"results/starts.csv"'),
     "record": ("WALKS", '"results/experiment.yaml"'),
     "choose": ("BATCH_FILES[:1]", 'f"{FILM}/film.json"'),

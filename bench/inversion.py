@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
-from approach.generator import GeneratorConfig, read_config, read_weights  # noqa: E402
-from approach.pointwise import missing_compiler  # noqa: E402
-from approach.stand_in import seeded_state  # noqa: E402
+from approach.biggan.generator import GeneratorConfig, read_config, read_weights  # noqa: E402
+from approach.biggan.pointwise import missing_compiler  # noqa: E402
+from approach.biggan.stand_in import seeded_state  # noqa: E402
 from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402
 from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_memory, spread, trim_memory  # noqa: E402
 
@@ -82,7 +82,7 @@ def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
         log.info("%s %s: sets up %s", size, task.loss, case)
         ready.append(get_ready(task, case))
         memory.append(peak_memory(ready[-1].step, task.device))
-    log.info("%s %s: measures for %.0f s", size, task.loss, seconds)
+    log.info("%s %s: metrics for %.0f s", size, task.loss, seconds)
     took, peaks = measure(ready, seconds, task.device)
     reference = next(i for i, each in enumerate(ready) if each.case.who == "plain" and each.case.batch == 1)
     plain_rate = 1 / spread(took[reference])[0]

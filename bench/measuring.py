@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from approach.biggan_format import GeneratorConfig, block_places
-from approach.precision import PRECISIONS, has_bfloat16, keep_memory, set_matrix_precision
+from approach.biggan.format import GeneratorConfig, block_places
+from approach.biggan.precision import PRECISIONS, has_bfloat16, keep_memory, set_matrix_precision
 from contestants import Ready
 
 _SHARES = {"plain": 4.0}  # of measuring time; every other case 1: all ratios hang on plain

@@ -19,13 +19,13 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from approach.change import change_along  # noqa: E402
-from approach.losses import build_loss  # noqa: E402
-from approach.perceptual import Perceptual  # noqa: E402
-from approach.render import render_frames  # noqa: E402
-from approach.showing import open_generator  # noqa: E402
+from approach.film.frame_distance import frame_distances  # noqa: E402
+from approach.film.render import render_frames  # noqa: E402
+from approach.film.timing import distances, film_timing  # noqa: E402
+from approach.loading import open_generator  # noqa: E402
+from approach.losses.losses import build_loss  # noqa: E402
+from approach.losses.perceptual import Perceptual  # noqa: E402
 from approach.target import Target  # noqa: E402
-from approach.timing import distances, film_timing  # noqa: E402
 from approach.trajectories import read_trajectory  # noqa: E402
 from report import put  # noqa: E402
 
@@ -44,12 +44,12 @@ def variation(values: np.ndarray) -> float:
     return float(values.std() / values.mean())
 
 
-def frame_distances(frames: np.ndarray, network: Perceptual | None) -> dict[str, np.ndarray]:
+def distances_of_frames(frames: np.ndarray, network: Perceptual | None) -> dict[str, np.ndarray]:
     """The distance of each of F frames (uint8 [F, S, S, 3]) to the next, [F - 1], by every yardstick."""
     images = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
     # The pyramid is linear: that of a difference is the difference of two, here against black.
     black = Target(torch.zeros_like(images[0]), torch.ones_like(images[0, :1]))
-    pyramid = build_loss({"name": "pyramid", "terms": {"pyramid": {"weight": 1.0}}}, black)
+    pyramid = build_loss({"name": "pyramid", "terms": {"pyramid": 1.0}}, black)
     found = {"root mean square": distances(frames), "pyramid L1": pyramid(images.diff(dim=0)).total.numpy()}
     if network:
         parts = range(0, len(images) - 1, CHUNK)
@@ -77,7 +77,7 @@ def measured(name: str, backbone: str | None) -> str:
     walks = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
     generator = open_generator(files, walks[0].metadata["truncation"], "cpu")
     network = Perceptual("squeeze", backbone) if backbone else None
-    changes = [change_along(generator, walk.z, walk.classes) for walk in walks]
+    changes = [frame_distances(generator, walk.z, walk.classes) for walk in walks]
     steps = [len(walk.z) - 1 for walk in walks]
     lines = [
         "| film | distance from frame to frame | channel 1 | channel 2 | channel 3 | mean of the shares |",
@@ -88,7 +88,7 @@ def measured(name: str, backbone: str | None) -> str:
         found = []
         for walk, positions in zip(walks, timing["positions"], strict=True):
             frames = np.stack(list(render_frames(generator, walk.z, walk.classes, positions)))
-            found.append(frame_distances(frames, network))
+            found.append(distances_of_frames(frames, network))
             print(title, {key: round(variation(value), 3) for key, value in found[-1].items()}, flush=True)
         lines += [row(title, yardstick, [one[yardstick] for one in found]) for yardstick in found[0]]
     return "\n".join([*lines, "", f"{timing['frames']} frames, walks of {', '.join(map(str, steps))} steps."])

@@ -19,9 +19,9 @@ import yaml
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: threads that wait do not spin
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from approach.generator import class_names, load_generator, read_config, read_weights
-from approach.inversion import Sources, build_walk_loss
-from approach.starts import Latents, sample_starts
+from approach.biggan.generator import class_names, load_generator, read_config, read_weights
+from approach.inversion.batch import Sources, build_inversion_loss
+from approach.inversion.starts import Latents, sample_starts
 from approach.trajectories import read_metadata
 
 CHUNK = 16
@@ -49,12 +49,12 @@ def main() -> None:
     folder = parser.parse_args().experiment
     record = yaml.safe_load((folder / "experiment.yaml").read_text(encoding="utf-8"))
     configuration = record["configuration"]
-    journeys = pd.read_csv(folder / "journeys.csv")
+    trajectories = pd.read_csv(folder / "trajectories.csv")
     architecture = read_config(configuration["generator"]["config"])
     weights = read_weights(configuration["generator"]["weights"], architecture)
     names = class_names(configuration["generator"]["class_names"], architecture)
     won = 0
-    for setting, rows in journeys.groupby("setting", sort=False):
+    for setting, rows in trajectories.groupby("setting", sort=False):
         metadata = read_metadata(Path(rows["trajectories"].iloc[0]))
         config = {**metadata, "perceptual_net": configuration["perceptual"]["net"]}
         terms = metadata["loss"]["terms"]
@@ -62,11 +62,11 @@ def main() -> None:
             architecture=Path(configuration["generator"]["config"]),
             weights=Path(configuration["generator"]["weights"]),
             target=folder / "target.png",
-            critic=Path(configuration["generator"]["critic"]) if "critic" in terms else None,
+            discriminator=Path(configuration["generator"]["discriminator"]) if "discriminator" in terms else None,
             backbone=Path(configuration["perceptual"]["weights"]) if "lpips" in terms else None,
         )
         generator = load_generator(weights, architecture, truncation=metadata["truncation"])
-        loss = build_walk_loss(config, sources, "cpu", "float32")
+        loss = build_inversion_loss(config, sources, "cpu", "float32")
         passes = metadata["steps"] + 1
         nearer = 0
         for place, arrival in enumerate(rows["final_loss"]):
@@ -76,7 +76,7 @@ def main() -> None:
         if "final_lpips" in rows:
             lpips = f"; LPIPS {rows['start_lpips'].mean():.3f} -> {rows['final_lpips'].mean():.3f}"
         print(f"{setting}: {nearer} of {len(rows)} arrivals nearer than the best of {passes} random starts{lpips}")
-    print(f"{won} of {len(journeys)} ({won / len(journeys):.0%})")
+    print(f"{won} of {len(trajectories)} ({won / len(trajectories):.0%})")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from approach.ffmpeg import write_frames  # noqa: E402
-from approach.generator import load_generator  # noqa: E402
-from approach.render import render_frames  # noqa: E402
+from approach.biggan.generator import load_generator  # noqa: E402
+from approach.film.encode import write_frames  # noqa: E402
+from approach.film.render import render_frames  # noqa: E402
 from contestants import TRUNCATION  # noqa: E402
 from inversion import machine, read_generator  # noqa: E402
 from report import PAGE, put  # noqa: E402

@@ -19,9 +19,9 @@ from scipy.interpolate import RectBivariateSpline
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from approach.losses import build_loss  # noqa: E402
-from approach.showing import open_generator  # noqa: E402
-from approach.survey import survey  # noqa: E402
+from approach.loading import open_generator  # noqa: E402
+from approach.losses.losses import build_loss  # noqa: E402
+from approach.pictures.survey import survey  # noqa: E402
 from approach.target import read_target  # noqa: E402
 from approach.trajectories import read_trajectory  # noqa: E402
 from report import put  # noqa: E402

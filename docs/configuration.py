@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from approach import sweep  # noqa: E402
-from approach.schema import SWEEPABLE, leaves  # noqa: E402
+from approach.planning import sweep  # noqa: E402
+from approach.planning.schema import SWEEPABLE, leaves  # noqa: E402
 
 INTRODUCTION = """# Configuration
 
@@ -29,7 +29,7 @@ in an experiment.
 | `generator` | a file of `config/generator/` |
 | `loss` | a file of `config/loss/`; several are a sweep |
 | `lr` | `optimizer.lr`; several are a sweep |
-| `steps`, `seeds_per_job`, `device`, `replace` | the keys below |
+| `steps`, `seeds_per_job`, `device`, `overwrite` | the keys below |
 | `seeds` | N stands for 0..N-1; `0,3,7` or `[5]` are those |
 | `video` | a file of `config/video/` |
 | `hydra` | any other keys, as Hydra overrides |

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from approach.biggan.generator import Generator, load_generator, read_config, read_weights
+from approach.torchvision_guard import import_torchvision
 from torch import Tensor, nn
 
 from study.painter import normal
-from workflow.scripts.approach.generator import Generator, load_generator, read_config, read_weights
-from workflow.scripts.approach.torchvision_guard import import_torchvision
 
 
 def load(folder: Path, truncation: float = 1.0) -> Generator:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from approach.losses.discriminator import Conv, Discriminator, Linear, SpectralWeight
 from torch import Tensor, nn
 
 from study.painter import normal
-from workflow.scripts.approach.critic import Conv, Discriminator, Linear, SpectralWeight
 
 STATISTICS_BATCH = 64  # samples that are normalised together while standing statistics are taken
 

@@ -28,13 +28,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from approach.biggan.precision import has_bfloat16
 from PIL import Image
 from torch import Tensor, nn
 
 from study.exporting import read_export
 from study.networks import Head, PairCritic, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
-from workflow.scripts.approach.precision import has_bfloat16
 
 logger = logging.getLogger("train")
 COLUMNS = [

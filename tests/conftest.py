@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from approach.generator import read_config
-from approach.stand_in import seeded_state
+from approach.biggan.generator import read_config
+from approach.biggan.stand_in import seeded_state
 from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +66,7 @@ def tiny_words(tiny) -> str:
     """Hydra overrides that put the tiny generator in place of the study, and make small films."""
     files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
     words = [f"generator.{key}={tiny / name}" for key, name in files.items()]
-    words += ["generator.critic=null", "threads=1", "panorama.grid=6"]
+    words += ["generator.discriminator=null", "threads=1", "panorama.grid=6"]
     words += ["video.seconds=0.4", "video.fps=10", "video.size=64"]
     return " ".join(words)
 

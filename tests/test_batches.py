@@ -1,8 +1,8 @@
 """Batches of seeds: their spelling, and which job walks which seed."""
 
 import pytest
-from approach.batches import found_batches, label, members, plan_batches
 from approach.errors import UserError
+from approach.planning.batches import found_batches, label, members, plan_batches
 
 
 @pytest.mark.parametrize(

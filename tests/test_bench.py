@@ -14,7 +14,7 @@ import inversion
 import measuring
 import rendering
 import report
-from approach.readback import count_frames
+from approach.film.probe import count_frames
 from contestants import Case
 
 

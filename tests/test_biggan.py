@@ -8,8 +8,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from approach.generator import read_config
-from approach.stand_in import seeded_state
+from approach.biggan.generator import read_config
+from approach.biggan.stand_in import seeded_state
 from approach.trajectories import read_trajectory
 from conftest import Workflow
 from PIL import Image

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from approach.captions import FIELDS, strip_height
-from approach.exhibition import (
+from approach.film.captions import FIELDS, strip_height
+from approach.film.encode import encode_film, encode_frames, options_of, write_frames
+from approach.film.exhibition import (
     COUNTER_BITS,
     MOST_BITS,
     SCREENS,
@@ -13,8 +14,7 @@ from approach.exhibition import (
     screen_look,
     wrong,
 )
-from approach.ffmpeg import encode_film, encode_frames, options_of, write_frames
-from approach.readback import read_frames
+from approach.film.probe import read_frames
 from test_film import noise, number_of, numbered
 
 HEIGHT, FPS, COUNT = 180, 25, 60

@@ -9,13 +9,14 @@ import time
 import numpy as np
 import pytest
 import torch
-from approach.captions import FIELDS, channel_captions, strip_height, strips
 from approach.errors import UserError
-from approach.ffmpeg import encode_film, ffmpeg_program, film_size, write_frames
-from approach.film import choose, film_table
-from approach.readback import count_frames, mismatch, read_film, read_frames
-from approach.render import render_frames
-from approach.timing import film_timing
+from approach.film.captions import FIELDS, channel_captions, strip_height, strips
+from approach.film.choice import choose
+from approach.film.encode import encode_film, ffmpeg_program, film_size, write_frames
+from approach.film.probe import count_frames, mismatch, read_film, read_frames
+from approach.film.render import render_frames
+from approach.film.timing import film_timing
+from approach.planning.films import film_table
 
 AXES = {"loss": ["l2", "lpips"], "lr": [0.02, 0.05]}
 CODEC = {"crf": 12, "preset": "ultrafast"}
@@ -25,7 +26,7 @@ def spell(values):
     return "+".join(f"{key}~{value}" for key, value in values.items())
 
 
-def journeys(settings, seeds, failed=()):
+def trajectory_rows(settings, seeds, failed=()):
     rows = []
     for setting in settings:
         for seed in seeds:
@@ -118,7 +119,7 @@ def test_a_wrong_table_is_one_clear_line(entry, word):
 
 
 def test_the_planner_needs_no_torch():
-    code = "import sys; import approach.film; sys.exit('torch' in sys.modules)"
+    code = "import sys; import approach.film.choice; sys.exit('torch' in sys.modules)"
     path = os.pathsep.join(sys.path)
     assert (
         subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode
@@ -131,7 +132,7 @@ def test_the_planner_needs_no_torch():
 
 def chosen(entry, seeds, failed=()):
     (film, *_), _ = film_table({"f": entry}, {"loss": ["l2"], "lr": [0.02]}, seeds, spell)
-    return choose(film, journeys(["loss~l2+lr~0.02"], seeds, {("loss~l2+lr~0.02", seed) for seed in failed}))
+    return choose(film, trajectory_rows(["loss~l2+lr~0.02"], seeds, {("loss~l2+lr~0.02", seed) for seed in failed}))
 
 
 RANKS = {"vary": "rank", "of": ["closest", "median", "strangest"]}
@@ -336,7 +337,7 @@ def test_an_older_film_outlives_a_failed_one(tmp_path):
 
 def test_a_killed_producer_never_names_its_film(tmp_path):
     code = (
-        "import sys, time, numpy as np; from pathlib import Path; from approach.ffmpeg import write_frames\n"
+        "import sys, time, numpy as np; from pathlib import Path; from approach.film.encode import write_frames\n"
         "def frames():\n"
         "    while True:\n"
         "        yield np.zeros((64, 64, 3), np.uint8); time.sleep(0.01)\n"

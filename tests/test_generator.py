@@ -7,11 +7,11 @@ import math
 
 import pytest
 import torch
+from approach.biggan.convolutions import FrozenUpConv, UpThenConv
+from approach.biggan.folding import statistics_row
+from approach.biggan.generator import class_names, load_generator, read_config, read_weights
+from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
-from approach.folding import statistics_row
-from approach.generator import class_names, load_generator, read_config, read_weights
-from approach.packed import FrozenUpConv, UpThenConv
-from approach.stand_in import seeded_state
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import save_file
 
@@ -176,8 +176,10 @@ def test_folded_up_sampling_equals_up_sampling(dtype):
     gradient = torch.randn(2, 6, 14, 14, generator=random, dtype=dtype).contiguous(memory_format=torch.channels_last)
     folded, apart = FrozenUpConv(kernel, dtype), UpThenConv(kernel.to(dtype))
     tolerance = 1e-12 if dtype is torch.float64 else 1e-5
-    assert torch.allclose(folded.there(x), apart.there(x), rtol=tolerance, atol=tolerance)
-    assert torch.allclose(folded.back(gradient), apart.back(gradient), rtol=tolerance, atol=10 * tolerance)
+    assert torch.allclose(folded(x), apart(x), rtol=tolerance, atol=tolerance)
+    assert torch.allclose(
+        folded.input_gradient(gradient), apart.input_gradient(gradient), rtol=tolerance, atol=10 * tolerance
+    )
 
 
 def test_memory_kept_for_the_backward_pass_is_less_than_half_of_the_packages(tiny):

@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from approach import checkpoint
+from approach.inversion import checkpoint
 from conftest import ROOT, Workflow
 
 KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 1200}
@@ -106,7 +106,7 @@ def test_a_second_writer_is_refused(tmp_path):
         code = f"""
 import sys; sys.path.insert(0, {str(ROOT / "workflow" / "scripts")!r})
 from pathlib import Path
-from approach import checkpoint
+from approach.inversion import checkpoint
 checkpoint.LOCK_PATIENCE = 0.2
 try:
     with checkpoint.only_writer(Path({str(path)!r})):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from approach.errors import UserError
-from approach.losses import _SSIM_WEIGHTS, KINDS, build_loss
-from approach.measures import MEASURES, measure
-from approach.perceptual import Perceptual
+from approach.losses.losses import _SSIM_WEIGHTS, KINDS, build_loss
+from approach.losses.metrics import METRICS, measure
+from approach.losses.perceptual import Perceptual
 from approach.target import Target
 from approach.torchvision_guard import import_torchvision
 
@@ -34,7 +34,7 @@ def perceptual(tmp_path_factory):
     return Perceptual("squeeze", path, dtype=DOUBLE)
 
 
-class Critic:
+class Discriminator:
     """Two strided convolutions with seeded weights, as a discriminator has them."""
 
     def __init__(self):
@@ -57,9 +57,13 @@ def target_of(size=64, seen=slice(None)) -> Target:
 @pytest.fixture
 def make(perceptual):
     def make(kind, target=None, **options):
-        loss = {"name": kind, "terms": {kind: {"weight": 1.0}}}
+        loss = {"name": kind, "terms": {kind: 1.0}}
         return build_loss(
-            loss, target or target_of(), perceptual=perceptual, critic=Critic(), **{"dtype": DOUBLE} | options
+            loss,
+            target or target_of(),
+            perceptual=perceptual,
+            discriminator=Discriminator(),
+            **{"dtype": DOUBLE} | options,
         )
 
     return make
@@ -178,7 +182,7 @@ def test_a_nan_image_leaves_the_others_alone(make):
 
 
 def test_a_mix_is_the_weighted_sum(make, perceptual):
-    mix = {"name": "mix", "terms": {"l1": {"weight": 2.0}, "lpips": {"weight": 10.0}}}
+    mix = {"name": "mix", "terms": {"l1": 2.0, "lpips": 10.0}}
     images = pictures(0, 1, dtype=DOUBLE)
     total, terms = build_loss(mix, target_of(), perceptual=perceptual, dtype=DOUBLE)(images)
     assert list(terms) == ["l1", "lpips"]
@@ -188,10 +192,13 @@ def test_a_mix_is_the_weighted_sum(make, perceptual):
 
 def test_the_targets_side_is_computed_once(perceptual):
     calls = []
-    real = Critic()
-    critic = SimpleNamespace(features=lambda images: calls.append(len(images)) or real.features(images))
+    real = Discriminator()
+    discriminator = SimpleNamespace(features=lambda images: calls.append(len(images)) or real.features(images))
     loss = build_loss(
-        {"name": "critic", "terms": {"critic": {"weight": 1.0}}}, target_of(), critic=critic, dtype=DOUBLE
+        {"name": "discriminator", "terms": {"discriminator": 1.0}},
+        target_of(),
+        discriminator=discriminator,
+        dtype=DOUBLE,
     )
     loss(pictures(0, 1, 2, dtype=DOUBLE))
     loss(pictures(0, 1, 2, dtype=DOUBLE))
@@ -201,10 +208,10 @@ def test_the_targets_side_is_computed_once(perceptual):
 @pytest.mark.parametrize(
     ("terms", "pattern"),
     [
-        ({"l3": {"weight": 1}}, "unknown term l3; known are l1, l2"),
+        ({"l3": 1}, "unknown term l3; known are l1, l2"),
         ({}, "has no terms"),
-        ({"lpips": {"weight": 1}}, "needs a perceptual network"),
-        ({"critic": {"weight": 1}}, "only the study generator"),
+        ({"lpips": 1}, "needs a perceptual network"),
+        ({"discriminator": 1}, "only the study generator"),
     ],
 )
 def test_wrong_configurations_are_one_line(terms, pattern):
@@ -219,7 +226,7 @@ def test_images_of_another_size_are_not_broadcast(make):
 
 def test_measures_are_the_losses_of_their_names(make, perceptual):
     images = pictures(0, 1, dtype=DOUBLE).requires_grad_()
-    values = measure(images, target_of(), MEASURES, perceptual)
+    values = measure(images, target_of(), METRICS, perceptual)
     assert list(values) == ["l2", "ssim", "lpips"]
     for name, value in values.items():
         assert not value.requires_grad

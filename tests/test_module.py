@@ -31,7 +31,9 @@ def test_another_workflow_uses_ours(tmp_path, tiny_words):
         assert result.returncode == 0, result.stderr[-3000:]
         return result.stdout + result.stderr
 
-    measured = {f"walks_{rule}": 1 for rule in ("invert", "losses", "stills", "journeys", "montage_of_arrivals")}
+    measured = {
+        f"walks_{rule}": 1 for rule in ("invert", "losses", "stills", "trajectory_table", "montage_of_arrivals")
+    }
     planned = count_jobs(snakemake("-n", "--quiet", "rules"))
     assert planned == {"walks_prepare_target": 1, **measured, "framed": 1}
     snakemake("--until", "walks_prepare_target")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from approach.montage import GROUND, MOST_PIXELS, experiment_sheet, setting_sheet, sheet
-from approach.stills import moments
+from approach.pictures.montage import GROUND, MOST_PIXELS, experiment_sheet, setting_sheet, sheet
+from approach.pictures.stills import moments
 
 TARGET = np.full((64, 64, 3), (250, 0, 250), np.uint8)
 

@@ -6,15 +6,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from approach.arrivals import arrivals_table, film_command
-from approach.ffmpeg import encode_film, write_frames
-from approach.itinerary import itinerary_streams
-from approach.page import arrivals_data, film_data, finite, href, page, render_template
-from approach.panorama import bare_map
-from approach.timing import film_timing
+from approach.film.encode import encode_film, write_frames
+from approach.film.timing import film_timing
+from approach.page.page import arrivals_data, film_data, finite, href, page, render_template
+from approach.pictures.arrivals import arrivals_table, film_command
+from approach.pictures.itinerary import itinerary_streams
+from approach.pictures.panorama import bare_map
 from PIL import Image
 from test_film import number_of, numbered
-from test_pictures import NAMES, journeys, rush
+from test_pictures import NAMES, rush, trajectory_rows
 
 NASTY = "</script><script>document.title='broken'</script>"
 COMMAND = f"snakemake --cores all --config 'name={NASTY}'"
@@ -50,7 +50,7 @@ def surveyed():
     found["profiles"] = 1 + np.sin(np.linspace(0, np.pi, 20)) * np.ones((3, 1))
     for number, where in enumerate(arrivals, start=1):
         way = np.linspace(1, 0, STEPS + 1)[:, None]
-        found[f"walk_{number}"] = np.hstack([where + 4 * way, 9 * way])
+        found[f"trajectory_{number}"] = np.hstack([where + 4 * way, 9 * way])
     return found
 
 
@@ -93,7 +93,7 @@ def opened(tmp_path_factory, timing):
         data |= {"video": href(at / "triptych.mp4", folder), "file": f"films/{name}/triptych.mp4"}
         data["panorama"] |= {"map": href(at / "panorama-map.png", folder), "whole": href(at / "panorama.png", folder)}
         films.append(data)
-    table = arrivals_table(journeys(7, failed=[3]))
+    table = arrivals_table(trajectory_rows(7, failed=[3]))
     pictures = {walk: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, walk in enumerate(table["walk"])}
     text = page(
         name=f"study {NASTY}",
@@ -292,7 +292,7 @@ def test_a_page_without_a_film_is_still_a_page(browser, opened, tmp_path):
         name="short",
         films=[],
         arrivals=arrivals_data(
-            arrivals_table(journeys(2)), {f"loss~l2+lr~0.02/{s}": np.zeros((8, 8, 3), np.uint8) for s in (0, 1)}
+            arrivals_table(trajectory_rows(2)), {f"loss~l2+lr~0.02/{s}": np.zeros((8, 8, 3), np.uint8) for s in (0, 1)}
         ),
         record={},
         target=np.zeros((8, 8, 3), np.uint8),

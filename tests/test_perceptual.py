@@ -8,7 +8,7 @@ import warnings
 import pytest
 import torch
 from approach.errors import UserError
-from approach.perceptual import NETS, Perceptual
+from approach.losses.perceptual import NETS, Perceptual
 from approach.torchvision_guard import import_torchvision
 
 import_torchvision()
@@ -100,7 +100,7 @@ def test_gradients_are_finite_on_flat_images_and_at_equality(net, backbones):
         ours.distance(images, dead).sum().backward()
         assert images.grad.isfinite().all()
     maps = [torch.zeros(1, m.shape[1], 2, 2, requires_grad=True) for m in dead]  # every channel 0: sqrt's own pole
-    from approach.perceptual import _unit  # noqa: PLC0415
+    from approach.losses.perceptual import _unit  # noqa: PLC0415
 
     sum(_unit(m).sum() for m in maps).backward()
     assert all(m.grad.isfinite().all() for m in maps)

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from approach.arrivals import arrivals_sheet, arrivals_table, film_line
-from approach.change import change_along
-from approach.film import film_table
-from approach.itinerary import (
+from approach.film.fog import veil
+from approach.film.frame_distance import frame_distances
+from approach.film.render import render_frames
+from approach.film.timing import distances, film_timing
+from approach.losses.losses import LossValues, build_loss
+from approach.pictures.arrivals import arrivals_sheet, arrivals_table, film_line
+from approach.pictures.itinerary import (
     chosen_categories,
     in_words,
     itinerary_plot,
@@ -17,13 +20,10 @@ from approach.itinerary import (
     itinerary_table,
     stacked,
 )
-from approach.losses import LossValues, build_loss
-from approach.panorama import PALETTES, bare_map, panorama, ridge
-from approach.render import render_frames
-from approach.survey import PROFILE_POINTS, plane, survey
+from approach.pictures.panorama import PALETTES, bare_map, panorama, ridge
+from approach.pictures.survey import PROFILE_POINTS, plane, survey
+from approach.planning.films import film_table
 from approach.target import Target
-from approach.timing import distances, film_timing
-from approach.veil import veil
 from PIL import Image
 from test_film import StandIn, spell, walk
 
@@ -61,9 +61,7 @@ def second_distance(frames):
     images = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
     found = []
     for one, following in pairwise(images):
-        loss = build_loss(
-            {"name": "pyramid", "terms": {"pyramid": {"weight": 1.0}}}, Target(one, torch.ones(1, *one.shape[1:]))
-        )
+        loss = build_loss({"name": "pyramid", "terms": {"pyramid": 1.0}}, Target(one, torch.ones(1, *one.shape[1:])))
         found.append(float(loss(following[None]).total))
     return np.array(found)
 
@@ -72,7 +70,7 @@ def second_distance(frames):
 def test_equal_change_is_seen_as_equal_change(clock, record_property):
     generator = Smooth()
     walks = [rush(seed) for seed in range(3)]
-    changes = [change_along(generator, *one) for one in walks]
+    changes = [frame_distances(generator, *one) for one in walks]
     video = {"fps": 25, "seconds": 9.6, "hold": 0, "ease": 0, "loop": False, "time": "perceived", "clock": clock}
     film = film_timing(video, [STEPS] * 3, changes)
     even = film_timing({**video, "time": "steps"}, [STEPS] * 3)
@@ -100,7 +98,7 @@ def test_equal_change_is_seen_as_equal_change(clock, record_property):
 
 
 def test_rushing_steps_are_looked_at_more_closely():
-    found = change_along(Smooth(32), *rush(0))
+    found = frame_distances(Smooth(32), *rush(0))
     steps = np.arange(STEPS + 1)
     assert found["pictures"].dtype == np.float16 and found["pictures"].shape[1:] == (32, 32, 3)
     assert np.isin(steps, found["positions"]).all() and (np.diff(found["positions"]) > 0).all()
@@ -212,7 +210,7 @@ def test_itineraries_of_any_size_are_drawn(tmp_path, steps, categories):
 # ---------------------------------------------------------------------------------------------------- arrivals
 
 
-def journeys(count, failed=()):
+def trajectory_rows(count, failed=()):
     rows = [
         {
             "setting": "loss~l2+lr~0.02",
@@ -232,7 +230,7 @@ def journeys(count, failed=()):
 
 
 def test_arrivals_in_order():
-    table = arrivals_table(journeys(10, failed=[0]))
+    table = arrivals_table(trajectory_rows(10, failed=[0]))
     assert table["final_l2"].iloc[:9].is_monotonic_increasing and table["status"].iloc[-1] == "failed"
     assert table["by_closeness"].tolist()[:9] == list(range(1, 10)) and pd.isna(table["by_closeness"].iloc[-1])
     strangest = table.sort_values("by_strangeness").iloc[0]
@@ -249,7 +247,7 @@ def test_the_line_of_the_gallery_makes_a_film():
 
 @pytest.mark.parametrize("count", [1, 3, 60])
 def test_the_gallery_of_few_and_many(count):
-    table = arrivals_table(journeys(count, failed=[1]))
+    table = arrivals_table(trajectory_rows(count, failed=[1]))
     pictures = {walk: np.full((16, 16, 3), 90, np.uint8) for walk in table["walk"]}
     sheet = arrivals_sheet(table, pictures, np.zeros((16, 16, 3), np.uint8), title="study: arrivals", tile=64)
     assert sheet.width < 900 and sheet.height < 1800

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from approach.generator import load_generator, read_config, read_weights
-from approach.losses import build_loss
-from approach.readback import read_film
+from approach.biggan.generator import load_generator, read_config, read_weights
+from approach.film.probe import read_film
+from approach.losses.losses import build_loss
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 from conftest import Workflow
@@ -34,7 +34,7 @@ def results(finished):
 
 
 def test_every_product_of_the_contract_is_there(results):
-    whole = "experiment.yaml journeys.csv losses.parquet losses.png montage.png starts.csv page/index.html"
+    whole = "experiment.yaml trajectories.csv losses.parquet losses.png montage.png starts.csv page/index.html"
     wanted = [results / file for file in whole.split()]
     for setting in SETTINGS:
         wanted += [results / setting / file for file in ("trajectories/0-2.safetensors", "losses.csv", "montage.png")]
@@ -66,7 +66,7 @@ def test_a_trajectory_is_what_the_generator_received(results, tiny):
     generator = load_generator(read_weights(tiny / "generator.safetensors", config), config, truncation=1.0)
     with torch.no_grad():
         images = generator(generator.conditioning(torch.from_numpy(walk.z), torch.from_numpy(walk.classes)))
-        loss = build_loss({"name": "l2", "terms": {"l2": {"weight": 1.0}}}, read_target(results / "target.png"))
+        loss = build_loss({"name": "l2", "terms": {"l2": 1.0}}, read_target(results / "target.png"))
         again = loss(images).total
     losses = pd.read_csv(results / "loss~l2+lr~0.05" / "losses.csv")
     assert again.numpy() == pytest.approx(losses[losses["seed"] == 1]["loss"].to_numpy(), rel=1e-4)
@@ -78,10 +78,10 @@ def test_tables(results):
     columns = "loss l2 lr_z lr_classes gradient_norm z_norm class_entropy top_class seconds"
     assert set(columns.split()) <= set(losses.columns)
     assert np.isfinite(losses.select_dtypes("number")).all().all()
-    journeys = pd.read_csv(results / "journeys.csv")
-    assert len(journeys) == 6
-    assert set(journeys["status"]) == {"ok"}
-    assert {"start_l2", "final_l2", "final_ssim", "strangeness", "final_loss"} <= set(journeys.columns)
+    trajectories = pd.read_csv(results / "trajectories.csv")
+    assert len(trajectories) == 6
+    assert set(trajectories["status"]) == {"ok"}
+    assert {"start_l2", "final_l2", "final_ssim", "strangeness", "final_loss"} <= set(trajectories.columns)
     whole = pd.read_parquet(results / "losses.parquet")
     assert len(whole) == 6 * 7
     assert whole.groupby("setting")["loss_name"].first().to_dict() == {s: s.split("+")[0][5:] for s in SETTINGS}

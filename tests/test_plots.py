@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from approach import plots
+from approach.pictures import plots
 from PIL import Image
 
 
@@ -48,7 +48,7 @@ def words(figure):
     [
         (["l2"], [0.02], 3, ["seed 0", "seed 1", "seed 2"]),
         (["l2"], [0.02], 60, ["median of 60"]),
-        (["l2", "lpips", "critic"], [0.02, 0.05], 3, ["lr 0.02", "lr 0.05"] * 3),
+        (["l2", "lpips", "discriminator"], [0.02, 0.05], 3, ["lr 0.02", "lr 0.05"] * 3),
         (["l2", "lpips"], [0.02, 0.05], 60, ["lr 0.02", "lr 0.05"] * 2),
     ],
 )
@@ -88,7 +88,7 @@ def test_losses_that_are_nought_negative_or_never_finite_are_drawn(tmp_path, fil
     assert (tmp_path / "l.png").stat().st_size > 1000
 
 
-def journeys(names, rates, seeds, failed=()):
+def trajectory_rows(names, rates, seeds, failed=()):
     return pd.DataFrame(
         [
             {
@@ -109,8 +109,8 @@ def journeys(names, rates, seeds, failed=()):
 
 @pytest.mark.parametrize(("names", "rates", "seeds"), [(["l2"], [0.02], 1), (["l2", "lpips"], [0.02, 0.05, 0.1], 5)])
 def test_settings_are_compared_by_median_and_spread(monkeypatch, tmp_path, names, rates, seeds):
-    table = journeys(names, rates, seeds)
-    figure = drawn(monkeypatch, lambda: plots.measures_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
+    table = trajectory_rows(names, rates, seeds)
+    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["l2", "ssim"]
     middle = table[(table["loss"] == "l2") & (table["lr"] == 0.02)]["final_l2"].median()
     assert f"{middle:.3g}" in words(figure)
@@ -118,8 +118,8 @@ def test_settings_are_compared_by_median_and_spread(monkeypatch, tmp_path, names
 
 
 def test_failed_walks_are_counted_and_not_measured(monkeypatch, tmp_path):
-    table = journeys(["l2", "lpips"], [0.02], 3, failed=[("l2", 0), ("lpips", 0), ("lpips", 1), ("lpips", 2)])
-    figure = drawn(monkeypatch, lambda: plots.measures_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
+    table = trajectory_rows(["l2", "lpips"], [0.02], 3, failed=[("l2", 0), ("lpips", 0), ("lpips", 1), ("lpips", 2)])
+    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
     said = words(figure)
     assert any("1 failed" in word for word in said) and "3 failed" in said and "-" in said
 

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from approach import passes, precision
+from approach.biggan import precision
+from approach.biggan.generator import load_generator, read_config
+from approach.biggan.pointwise import missing_compiler
+from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
-from approach.generator import load_generator, read_config
-from approach.losses import LossValues
-from approach.pointwise import missing_compiler
-from approach.stand_in import seeded_state
+from approach.inversion import gradient as passes
+from approach.losses.losses import LossValues
 from test_generator import latents, ours, pictures_and_gradients, write_config
 
 
@@ -129,13 +130,13 @@ def test_sub_batch_fits_memory(shared):
     big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
     small = read_config(shared / "biggan" / "biggan-deep-128-config.json")
     a_seed = 3 * 4 * precision.activation_values(big)
-    assert precision.decide_sub_batch(big, "float32", 16, 2 * 4 * a_seed, "cuda") == 4
-    assert precision.decide_sub_batch(big, "float32", 10, 2 * 4 * a_seed, "cuda") == 4  # 4, 4, 2
-    assert precision.decide_sub_batch(big, "float32", 9, 2 * 4 * a_seed, "cuda") == 3  # equal parts
-    assert precision.decide_sub_batch(big, "bf16", 64, 10**15, "cuda") == 64
-    assert precision.decide_sub_batch(big, "float32", 3, 0, "cuda") == 1
-    assert precision.decide_sub_batch(big, "float32", 16, 10**15, "cpu") == 1
-    assert precision.decide_sub_batch(small, "float32", 16, 10**15, "cpu") == 4
+    assert precision.decide_micro_batch(big, "float32", 16, 2 * 4 * a_seed, "cuda") == 4
+    assert precision.decide_micro_batch(big, "float32", 10, 2 * 4 * a_seed, "cuda") == 4  # 4, 4, 2
+    assert precision.decide_micro_batch(big, "float32", 9, 2 * 4 * a_seed, "cuda") == 3  # equal parts
+    assert precision.decide_micro_batch(big, "bf16", 64, 10**15, "cuda") == 64
+    assert precision.decide_micro_batch(big, "float32", 3, 0, "cuda") == 1
+    assert precision.decide_micro_batch(big, "float32", 16, 10**15, "cpu") == 1
+    assert precision.decide_micro_batch(small, "float32", 16, 10**15, "cpu") == 4
 
 
 def test_out_of_memory_is_known_on_the_cpu():
@@ -156,10 +157,10 @@ def test_a_pass_is_a_forward_and_a_backward(tiny):
     loss = l2_to_nothing
     images = generator(generator.conditioning(z, torch.softmax(logits / 0.7, 1)))
     loss(images).total.sum().backward()
-    found = passes.make_pass(generator, loss, 0.7, graphs=False)(z, logits)
+    found = passes.build_evaluate(generator, loss, 0.7, graphs=False)(z, logits)
     assert torch.equal(found.images, images)
-    assert torch.equal(found.d_z, z.grad)
-    assert torch.equal(found.d_logits, logits.grad)
+    assert torch.equal(found.grad_z, z.grad)
+    assert torch.equal(found.grad_logits, logits.grad)
     assert not found.total.requires_grad
 
 
@@ -184,12 +185,12 @@ def test_replayed_passes_do_not_share_memory(tiny, monkeypatch):
         return SimpleNamespace(replay=replay), *inputs, result
 
     monkeypatch.setattr(passes, "_capture", capture)
-    replayed = passes.make_pass(generator, l2_to_nothing, 1.0, graphs=True)
-    plain = passes.make_pass(generator, l2_to_nothing, 1.0, graphs=False)
+    replayed = passes.build_evaluate(generator, l2_to_nothing, 1.0, graphs=True)
+    plain = passes.build_evaluate(generator, l2_to_nothing, 1.0, graphs=False)
     z, logits = latents(config, n=4)
     parts = [(z[:2], logits[:2]), (z[2:], logits[2:])]
     for mine, expected in zip([replayed(*part) for part in parts], [plain(*part) for part in parts], strict=True):
-        assert torch.equal(mine.d_z, expected.d_z)
+        assert torch.equal(mine.grad_z, expected.grad_z)
         assert torch.equal(mine.terms["l2"], expected.terms["l2"])
     assert captures == [2]
 

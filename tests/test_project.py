@@ -59,7 +59,7 @@ def test_the_configuration_page_equals_the_schema(root):
 
 def test_planning_needs_no_torch(root):
     code = (
-        "import sys; from pathlib import Path; from workflow.scripts.approach import plan, estimate\n"
+        "import sys; from pathlib import Path; from approach.planning import plan, estimate\n"
         "plan.make_plan({}, Path.cwd()); assert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)

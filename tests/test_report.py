@@ -3,7 +3,7 @@
 import zipfile
 
 import pytest
-from approach.ffmpeg import encode_film, write_frames
+from approach.film.encode import encode_film, write_frames
 from conftest import Workflow
 from PIL import Image
 from safetensors.numpy import save_file

@@ -80,7 +80,7 @@ def jobs(words):
 # What follows a walk, of one setting with one film, by what it reads.
 TABLES = "losses gather_losses plot_losses"
 STILLS = "stills montage"
-MEASURED = "journeys montage_of_arrivals arrivals"
+MEASURED = "trajectory_table montage_of_arrivals arrivals"
 ENCODED = "3*encode_channel triptych player"
 TIMED = f"timing 3*render {ENCODED}"
 SURVEYED = "survey panorama"
@@ -95,13 +95,13 @@ VALUES = {
     "a rate": ({"lr": 0.1}, "", WALK),
     "the steps": ({"steps": 5}, "", WALK),
     "the warm-up": ({}, "optimizer.warmup=0.2", WALK),
-    "the loss's weight": ({}, "loss.terms.l2.weight=2", WALK),
-    "the spread of the starts": ({}, "start.spread=2", WALK),
+    "the loss's weight": ({}, "loss.terms.l2=2", WALK),
+    "the spread of the starts": ({}, "start.logit_std=2", WALK),
     "the truncation": ({}, "generator.truncation=0.5", WALK),
     "the target's fit": ({}, "target.fit=pad", f"prepare_target {WALK}"),
     "an unused LPIPS network": ({}, "perceptual.net=vgg", TOLD),
     "seeds per job": ({"seeds_per_job": 1}, "", ""),
-    "the measures": ({}, "measures=[l2]", f"{STILLS} {MEASURED} {TOLD}"),
+    "the metrics": ({}, "metrics=[l2]", f"{STILLS} {MEASURED} {TOLD}"),
     "the moments of a sheet": ({}, "montage.moments=4", f"{STILLS} {MEASURED} {TOLD}"),
     "the tiles of a sheet": ({}, "montage.tile=64", f"montage montage_of_arrivals {TOLD}"),
     "the panorama's grid": ({}, "panorama.grid=7", f"{SURVEYED} {TOLD}"),
@@ -110,7 +110,7 @@ VALUES = {
     "the veil": ({}, "video.veil=0.5", f"3*render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
-    "one more rate": ({"lr": "0.05,0.1"}, "", f"{WALK} plot_measures"),
+    "one more rate": ({"lr": "0.05,0.1"}, "", f"{WALK} plot_metrics"),
     "one more seed": ({"seeds": "0,1,2,7"}, "", f"invert {TABLES} {STILLS} {MEASURED} starts {TOLD}"),
     "one seed fewer": ({"seeds": "0,1"}, "", f"{TABLES} {STILLS} {MEASURED} starts {TOLD}"),
 }
@@ -133,7 +133,7 @@ CODE = {
         "montage montage_of_arrivals",
     ),
     "the captions": (f"{LIBRARY}/captions.py", ("\nimport ", "\nUNUSED = 1\nimport "), f"{ENCODED} page"),
-    "a script": ("workflow/scripts/journeys.py", ("\nfrom ", "\nUNUSED = 1\nfrom "), f"{MEASURED} page"),
+    "a script": ("workflow/scripts/trajectory_table.py", ("\nfrom ", "\nUNUSED = 1\nfrom "), f"{MEASURED} page"),
     "the page's template": (f"{LIBRARY}/templates/page.html.j2", ("<body", "<!-- . --><body"), "page"),
     "a rule's memory": ("workflow/rules/inversion.smk", ("mem_mb=8000", "mem_mb=9000"), ""),
     "a package, without conda": ("workflow/envs/show.yaml", ("pillow==", "pillow>="), ""),

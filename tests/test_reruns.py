@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 import yaml
-from approach.arrivals import film_command
-from approach.readback import read_film, read_frames
-from approach.timing import distances
+from approach.film.probe import read_film, read_frames
+from approach.film.timing import distances
+from approach.pictures.arrivals import film_command
 from conftest import ROOT, SNAKEMAKE, Workflow, count_jobs
 from PIL import Image
 

@@ -16,8 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from approach.devices import gpus_needed
-from approach.inversion import resolve_device
+from approach.devices import gpus_needed, resolve_device
 from conftest import ROOT, Workflow, count_jobs
 
 ETC = Path("/etc/slurm")

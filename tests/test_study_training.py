@@ -18,10 +18,11 @@ from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(ROOT))
+from approach.biggan.generator import load_generator, read_config, read_weights
+from approach.errors import UserError
+from approach.losses.discriminator import Discriminator, load_discriminator
+
 from study import exporting, networks, painter, training
-from workflow.scripts.approach.critic import Discriminator, load_critic
-from workflow.scripts.approach.errors import UserError
-from workflow.scripts.approach.generator import load_generator, read_config, read_weights
 
 TINY = {
     "output_dim": 16,
@@ -277,14 +278,14 @@ def test_the_critic_comes_back_as_it_was_saved(tmp_path):
     exporting.export(
         generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
     )
-    loaded = load_critic(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+    loaded = load_discriminator(tmp_path / "critic.safetensors", tmp_path / "critic.json")
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     for mine, theirs in zip(critic.features(images), loaded.features(images), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     (tmp_path / "critic.json").write_text(json.dumps({"channels": [4, 9], "num_classes": 16}))
     with pytest.raises(UserError, match=r"does not fit"):
-        load_critic(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+        load_discriminator(tmp_path / "critic.safetensors", tmp_path / "critic.json")
 
 
 def test_the_embedded_statistics_are_those_of_the_embedded_weights():

@@ -4,10 +4,10 @@ import time
 from functools import cache
 
 import pytest
-from approach import sweep
 from approach.errors import UserError
-from approach.plan import make_plan, read_seeds, read_short_keys
-from approach.schema import leaves
+from approach.planning import sweep
+from approach.planning.plan import make_plan, read_seeds, read_short_keys
+from approach.planning.schema import leaves
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -29,7 +29,7 @@ SWEEPS = [
     ["start.classes=[shore],[lamp,tree]"],
     ["start.classes=[shore,lamp]"],
     ["start=random,best"],
-    ["start=random,best", "start.spread=1,2"],
+    ["start=random,best", "start.logit_std=1,2"],
     ["loss=glob(l*)"],
     ["loss=glob(*,exclude=l*)"],
     ["optimizer.lr=sort(0.3,0.1,0.2)"],
@@ -44,21 +44,21 @@ SWEEPS = [
     ["optimizer.eps=1e-8,1e-6"],
     ["optimizer.warmup=0,0.1", "optimizer.decay=0,0.5"],
     ["loss=l1,l1-lpips"],
-    ["loss=l2", "loss.terms.l2.weight=1,2,3"],
+    ["loss=l2", "loss.terms.l2=1,2,3"],
     ["steps=10"],
     ["steps=10", "loss=l1,l2"],
     ["loss=l1,l2", "loss=ssim"],
     ["loss=ssim", "loss=l1,l2"],
     ["optimizer.lr=0.1,0.2", "optimizer.lr=0.3,0.4"],
     ["optimizer.lr=0.1,0.1"],
-    ["optimizer.class_ratio=0,0.5,1,2"],
+    ["optimizer.class_lr_ratio=0,0.5,1,2"],
     ["start.temperature=0.5,1.0"],
-    ["start.confidence=0.5,0.9", "start.classes=[tree]"],
+    ["start.class_probability=0.5,0.9", "start.classes=[tree]"],
     ["optimizer.lr=float(choice(1,2))"],
     ["start.best_of=int(choice(1,2))"],
     ["video.fps=30"],
     ["target.focus=[0.5,0.3]"],
-    ["measures=[l2,ssim,lpips]"],
+    ["metrics=[l2,ssim,lpips]"],
     ["films.mine={vary: seed, of: [0,1,2]}"],
     ["experiment=rates"],
     ["experiment=losses"],
@@ -155,7 +155,7 @@ def test_every_shipped_experiment_composes(root, config_dir):
         ({"hydra": "optimizer.beta1=1.5"}, "optimizer.beta1=1.5"),
         ({"hydra": "~loss"}, "cannot be deleted"),
         ({"experiment": "wandrer"}, r"did you mean wanderer\?"),
-        ({"generator": "biggan-deep-128", "loss": "critic"}, "the critic belongs to the study generator"),
+        ({"generator": "biggan-deep-128", "loss": "discriminator"}, "the discriminator belongs to the study generator"),
         ({"hydra": "'films.odd={vary: sed}'"}, "films.odd.vary=sed"),
     ],
 )

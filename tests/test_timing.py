@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from approach.errors import UserError
-from approach.timing import distances, equal_change, film_timing, progress
+from approach.film.timing import distances, equal_change, film_timing, progress
 
 VIDEO = {"fps": 25, "seconds": 4.0, "hold": 1.0, "ease": 0.0, "loop": False, "time": "steps", "clock": "common"}
 RUSH = np.concatenate([[0], np.cumsum(np.exp(-np.arange(300) / 40))])

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import torch
+from approach.losses.perceptual import Perceptual
 
 from study.measuring import (
     SqueezeFeatures,
@@ -21,7 +22,6 @@ from study.measuring import (
     pair_distances,
     sample,
 )
-from workflow.scripts.approach.perceptual import Perceptual
 
 logger = logging.getLogger("measure")
 

@@ -6,18 +6,18 @@ import logging
 from pathlib import Path
 
 import torch
+from approach.inversion.descent import State, columns, walk
+from approach.inversion.starts import Latents
+from approach.losses.losses import LossValues
+from approach.losses.perceptual import Perceptual
+from approach.target import prepare_target
 from torch import Tensor
 
 from study.measuring import even_labels, load, one_hot, pair_distances, sample
 from study.painter import normal
 from study.sheets import save_grid
-from workflow.scripts.approach.losses import LossValues
-from workflow.scripts.approach.perceptual import Perceptual
-from workflow.scripts.approach.starts import Latents
-from workflow.scripts.approach.target import prepare_target
-from workflow.scripts.approach.walk import State, columns, walk
 
-TERMS = {"l1": {"weight": 1.0}, "lpips": {"weight": 1.0}}
+TERMS = {"l1": 1.0, "lpips": 1.0}
 OPTIMIZER = {
     "lr": 0.05,
     "class_ratio": 1.0,
@@ -63,7 +63,7 @@ def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, see
             "l1": (images - targets).abs().mean((1, 2, 3)),
             "lpips": perceptual.distance(images, goals),
         }
-        return LossValues(sum(TERMS[name]["weight"] * value for name, value in terms.items()), terms)
+        return LossValues(sum(TERMS[name] * value for name, value in terms.items()), terms)
 
     def keep(state: State, images: Tensor) -> None:
         last[:] = [images]

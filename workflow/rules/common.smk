@@ -4,16 +4,15 @@ import re
 import shlex
 from pathlib import Path
 
-from workflow.scripts.approach import plan as planning
-from workflow.scripts.approach.batches import LABEL as BATCH
-from workflow.scripts.approach.devices import gpus_needed
-from workflow.scripts.approach.digest import code_digest
-from workflow.scripts.approach.errors import UserError
-from workflow.scripts.approach.estimate import closing_lines, summary_lines
-from workflow.scripts.approach.plan import SETTING
+from approach.planning import plan as planning
+from approach.planning.batches import LABEL as BATCH
+from approach.devices import gpus_needed
+from approach.digest import code_digest
+from approach.errors import UserError
+from approach.planning.estimate import closing_lines, summary_lines
+from approach.planning.plan import SETTING
 
-SCRIPTS = ROOT / "workflow" / "scripts"
-TEMPLATES = SCRIPTS / "approach" / "templates"
+TEMPLATES = SCRIPTS / "approach" / "page" / "templates"
 
 try:
     PLAN = planning.make_plan(dict(config), ROOT)
@@ -76,18 +75,18 @@ def generator_files(config):
     return files
 
 
-def walk_files(wildcards):
+def inversion_files(wildcards):
     config = setting_config(wildcards)
     files = {**generator_files(config), "target": f"{RESULTS}/target.png"}
     if planning.uses_lpips(config):
         files["backbone"] = planning.backbone_file(config)
-    if "critic" in config["loss"]["terms"]:
-        files["critic"] = config["generator"]["critic"]
+    if "discriminator" in config["loss"]["terms"]:
+        files["discriminator"] = config["generator"]["discriminator"]
     return files
 
 
 def lpips_net(kinds):
-    """The LPIPS network's name where one of these measures or loss terms is LPIPS: another net reruns nothing else."""
+    """The LPIPS network's name where one of these metrics or loss terms is LPIPS: another net reruns nothing else."""
     return PLAN.base["perceptual"]["net"] if "lpips" in kinds else None
 
 
@@ -95,11 +94,11 @@ def download(wildcards):
     return PLAN.downloads[wildcards.file]
 
 
-def walk_config(wildcards):
-    return planning.walk_slice(setting_config(wildcards))
+def inversion_params(wildcards):
+    return planning.inversion_config(setting_config(wildcards))
 
 
-def walk_labels(wildcards):
+def inversion_labels(wildcards):
     return {
         "experiment": wildcards.name,
         "setting": wildcards.setting,
@@ -108,16 +107,16 @@ def walk_labels(wildcards):
     }
 
 
-def measure_files():
+def metric_files():
     files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
-    if "lpips" in PLAN.base["measures"]:
+    if "lpips" in PLAN.base["metrics"]:
         files["backbone"] = planning.backbone_file(PLAN.base)
     return files
 
 
 WHOLE_PRODUCTS = [
     "experiment.yaml",
-    "journeys.csv",
+    "trajectories.csv",
     "losses.parquet",
     "losses.png",
     "montage.png",
@@ -126,7 +125,7 @@ WHOLE_PRODUCTS = [
     "arrivals.png",
 ]
 if len(PLAN.settings) > 1:
-    WHOLE_PRODUCTS.append("measures.png")
+    WHOLE_PRODUCTS.append("metrics.png")
 
 
 EXHIBITION_FILES = [
@@ -162,7 +161,7 @@ def recorded_config():
     return {
         key: value
         for key, value in PLAN.base.items()
-        if key not in ("seeds_per_job", "replace")
+        if key not in ("seeds_per_job", "overwrite")
     }
 
 
@@ -217,9 +216,9 @@ def candidate_files(wildcards):
 
 
 def ranking(wildcards):
-    """The measures of all walks, for the films that are chosen by rank; the others know their members."""
+    """The metrics of all walks, for the films that are chosen by rank; the others know their members."""
     return (
-        f"{RESULTS}/journeys.csv"
+        f"{RESULTS}/trajectories.csv"
         if PLAN.films[wildcards.film]["vary"] == "rank"
         else []
     )
@@ -236,10 +235,10 @@ def candidate_losses(wildcards):
     )
 
 
-def changes(wildcards):
+def frame_distances(wildcards):
     """How the picture changes along each walk: measured only where the film's time follows it."""
     files = [
-        f"{RESULTS}/films/{wildcards.film}/change-{channel}.npz"
+        f"{RESULTS}/films/{wildcards.film}/frame-distance-{channel}.npz"
         for channel in (1, 2, 3)
     ]
     return files if PLAN.base["video"]["time"] == "perceived" else []
@@ -254,13 +253,13 @@ def frames_file(path):
 
 
 def survey_loss(film):
-    """What a panorama measures: the loss that its walks share, or else the first yardstick, alike for all three."""
+    """What a panorama metrics: the loss that its walks share, or else the first yardstick, alike for all three."""
     wanted = {candidate["setting"] for candidate in PLAN.films[film]["candidates"]}
     losses = [PLAN.settings[setting].config["loss"] for setting in wanted]
     if all(loss == losses[0] for loss in losses):
         return losses[0]
-    name = PLAN.base["measures"][0]
-    return {"name": name, "terms": {name: {"weight": 1.0}}}
+    name = PLAN.base["metrics"][0]
+    return {"name": name, "terms": {name: 1.0}}
 
 
 def survey_files(wildcards):
@@ -268,8 +267,8 @@ def survey_files(wildcards):
     files = {**generator_files(PLAN.base), "target": f"{RESULTS}/target.png"}
     if "lpips" in terms:
         files["backbone"] = planning.backbone_file(PLAN.base)
-    if "critic" in terms:
-        files["critic"] = PLAN.base["generator"]["critic"]
+    if "discriminator" in terms:
+        files["discriminator"] = PLAN.base["generator"]["discriminator"]
     return files
 
 
@@ -295,5 +294,5 @@ def film_files(file):
 
 
 def panorama_losses():
-    """What each film's panorama measures: film -> the name of the loss."""
+    """What each film's panorama metrics: film -> the name of the loss."""
     return {film: survey_loss(film)["name"] for film in PLAN.films}

@@ -7,7 +7,7 @@ LOOK = ("size", "gap", "crf", "preset", "captions")
 rule choose:
     input:
         trajectories=candidate_batches,
-        journeys=ranking,
+        trajectory_table=ranking,
     output:
         choice="results/{name}/films/{film}/film.json",
     log:
@@ -28,17 +28,17 @@ rule choose:
         "../scripts/choose.py"
 
 
-rule change:
+rule frame_distance:
     input:
-        **measure_files(),
+        **metric_files(),
         choice="results/{name}/films/{film}/film.json",
         trajectories=candidate_batches,
     output:
-        change="results/{name}/films/{film}/change-{channel}.npz",
+        distances="results/{name}/films/{film}/frame-distance-{channel}.npz",
     log:
-        "logs/{name}/films/{film}/change-{channel}.log",
+        "logs/{name}/films/{film}/frame-distance-{channel}.log",
     benchmark:
-        "benchmarks/{name}/films/{film}/change-{channel}.tsv"
+        "benchmarks/{name}/films/{film}/frame-distance-{channel}.tsv"
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -48,16 +48,16 @@ rule change:
         gpu=GPUS,
     params:
         device=PLAN.base["device"],
-        code=code("change"),
+        code=code("frame_distance"),
     script:
-        "../scripts/change.py"
+        "../scripts/frame_distance.py"
 
 
 rule timing:
     input:
         choice="results/{name}/films/{film}/film.json",
         trajectories=candidate_batches,
-        changes=changes,
+        distances=frame_distances,
     output:
         timing="results/{name}/films/{film}/timing.json",
     log:
@@ -79,7 +79,7 @@ rule timing:
 
 rule render:
     input:
-        **measure_files(),
+        **metric_files(),
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         trajectories=candidate_batches,
@@ -97,8 +97,8 @@ rule render:
         runtime=240,
         gpu=GPUS,
     params:
-        veil=PLAN.base["video"]["veil"],
-        net=lpips_net(PLAN.base["measures"]),
+        fog=PLAN.base["video"]["fog"],
+        net=lpips_net(PLAN.base["metrics"]),
         device=PLAN.base["device"],
         code=code("render"),
     script:

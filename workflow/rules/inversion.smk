@@ -3,7 +3,7 @@
 
 rule invert:
     input:
-        unpack(walk_files),
+        unpack(inversion_files),
     output:
         trajectories="results/{name}/{setting}/trajectories/{seeds}.safetensors",
         table="results/{name}/{setting}/trajectories/{seeds}.csv",
@@ -12,15 +12,15 @@ rule invert:
     benchmark:
         "benchmarks/{name}/{setting}/invert/{seeds}.tsv"
     conda:
-        "../envs/walk.yaml"
+        "../envs/inversion.yaml"
     threads: PLAN.base["threads"]
     resources:
         mem_mb=8000,
         runtime=24 * 60,
         gpu=GPUS,
     params:
-        config=walk_config,
-        labels=walk_labels,
+        config=inversion_params,
+        labels=inversion_labels,
         code=code("invert"),
     script:
         "../scripts/invert.py"

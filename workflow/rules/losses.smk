@@ -72,18 +72,18 @@ rule plot_losses:
         "../scripts/plot_losses.py"
 
 
-rule journeys:
+rule trajectory_table:
     input:
         stills=per_setting("stills.npz"),
-        measures=per_setting("measures.csv"),
+        metrics=per_setting("metrics.csv"),
         losses=per_setting("losses.csv"),
         trajectories=all_batches,
     output:
-        table="results/{name}/journeys.csv",
+        table="results/{name}/trajectories.csv",
     log:
-        "logs/{name}/journeys.log",
+        "logs/{name}/trajectory_table.log",
     benchmark:
-        "benchmarks/{name}/journeys.tsv"
+        "benchmarks/{name}/trajectory_table.tsv"
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -93,6 +93,6 @@ rule journeys:
     params:
         settings={setting.id: setting.values for setting in PLAN.settings.values()},
         batches={setting.id: setting.batches for setting in PLAN.settings.values()},
-        code=code("journeys"),
+        code=code("trajectory_table"),
     script:
-        "../scripts/journeys.py"
+        "../scripts/trajectory_table.py"

@@ -3,11 +3,11 @@
 
 rule stills:
     input:
-        **measure_files(),
+        **metric_files(),
         trajectories=setting_batches,
     output:
         stills="results/{name}/{setting}/stills.npz",
-        measures="results/{name}/{setting}/measures.csv",
+        metrics="results/{name}/{setting}/metrics.csv",
     log:
         "logs/{name}/{setting}/stills.log",
     benchmark:
@@ -22,8 +22,8 @@ rule stills:
     params:
         seeds=PLAN.seeds,
         moments=PLAN.base["montage"]["moments"],
-        measures=PLAN.base["measures"],
-        net=lpips_net(PLAN.base["measures"]),
+        metrics=PLAN.base["metrics"],
+        net=lpips_net(PLAN.base["metrics"]),
         device=PLAN.base["device"],
         code=code("stills"),
     script:
@@ -64,7 +64,7 @@ rule montage:
 rule montage_of_arrivals:
     input:
         stills=per_setting("stills.npz"),
-        journeys="results/{name}/journeys.csv",
+        trajectory_table="results/{name}/trajectories.csv",
         target="results/{name}/target.png",
     output:
         sheet=report(

@@ -1,4 +1,4 @@
-# Pictures: what explains the walks. Panorama and itinerary of a film; arrivals and measures of the experiment.
+# Pictures: what explains the walks. Panorama and itinerary of a film; arrivals and metrics of the experiment.
 
 
 rule survey:
@@ -94,7 +94,7 @@ rule itinerary:
 rule arrivals:
     input:
         stills=per_setting("stills.npz"),
-        journeys="results/{name}/journeys.csv",
+        trajectory_table="results/{name}/trajectories.csv",
         target="results/{name}/target.png",
     output:
         table="results/{name}/arrivals.csv",
@@ -121,20 +121,20 @@ rule arrivals:
         "../scripts/arrivals.py"
 
 
-rule plot_measures:
+rule plot_metrics:
     input:
-        journeys="results/{name}/journeys.csv",
+        trajectory_table="results/{name}/trajectories.csv",
     output:
         plot=report(
-            "results/{name}/measures.png",
-            caption="../report/measures.rst",
+            "results/{name}/metrics.png",
+            caption="../report/metrics.rst",
             category="Experiment",
-            labels={"shows": "measures"},
+            labels={"shows": "metrics"},
         ),
     log:
-        "logs/{name}/plot_measures.log",
+        "logs/{name}/plot_metrics.log",
     benchmark:
-        "benchmarks/{name}/plot_measures.tsv"
+        "benchmarks/{name}/plot_metrics.tsv"
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -143,6 +143,6 @@ rule plot_measures:
         runtime=10,
     params:
         axes=list(PLAN.axes),
-        code=code("plot_measures"),
+        code=code("plot_metrics"),
     script:
-        "../scripts/plot_measures.py"
+        "../scripts/plot_metrics.py"

@@ -3,7 +3,7 @@
 
 rule starts:
     input:
-        **measure_files(),
+        **metric_files(),
         trajectories=all_batches,
     output:
         table="results/{name}/starts.csv",

@@ -9,7 +9,7 @@ rule fetch:
     benchmark:
         f"benchmarks/{PLAN.name}/fetch/{{file}}.tsv"
     conda:
-        "../envs/walk.yaml"
+        "../envs/inversion.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -31,7 +31,7 @@ rule prepare_target:
     benchmark:
         "benchmarks/{name}/prepare_target.tsv"
     conda:
-        "../envs/walk.yaml"
+        "../envs/inversion.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -43,16 +43,16 @@ rule prepare_target:
         "../scripts/prepare_target.py"
 
 
-rule record:
+rule provenance:
     input:
-        **measure_files(),
+        **metric_files(),
         trajectories=all_batches,
     output:
         record="results/{name}/experiment.yaml",
     log:
-        "logs/{name}/record.log",
+        "logs/{name}/provenance.log",
     benchmark:
-        "benchmarks/{name}/record.tsv"
+        "benchmarks/{name}/provenance.tsv"
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -63,14 +63,14 @@ rule record:
         config=recorded_config(),
         settings={setting.id: setting.values for setting in PLAN.settings.values()},
         films=PLAN.films,
-        code=code("record"),
+        code=code("provenance"),
     script:
-        "../scripts/record.py"
+        "../scripts/provenance.py"
 
 
 rule known_classes:
     input:
-        **measure_files(),
+        **metric_files(),
     output:
         sheet="results/{name}/known-classes.png",
     log:
@@ -107,7 +107,7 @@ rule known_classes:
 rule first_contact:
     input:
         record=f"{RESULTS}/experiment.yaml",
-        journeys=f"{RESULTS}/journeys.csv",
+        trajectory_table=f"{RESULTS}/trajectories.csv",
         losses=per_setting("losses.csv")[0],
         classes=f"{RESULTS}/known-classes.png",
         montage=per_setting("montage.png")[0],

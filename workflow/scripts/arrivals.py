@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from approach.arrivals import arrivals_sheet, arrivals_table
 from approach.job import job
+from approach.pictures.arrivals import arrivals_sheet, arrivals_table
 from PIL import Image
 
 with job(snakemake.log[0], "arrivals"):
-    table = arrivals_table(pd.read_csv(snakemake.input.journeys))
+    table = arrivals_table(pd.read_csv(snakemake.input.trajectory_table))
     pictures = {}
     for setting, path in zip(snakemake.params.settings, snakemake.input.stills, strict=True):
         with np.load(path) as stills:

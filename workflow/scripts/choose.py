@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from approach.film import choose
+from approach.film.choice import choose
 from approach.job import job
 from approach.trajectories import read_metadata
 
 with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     film = snakemake.params.film
-    if snakemake.input.journeys:
-        rows = pd.read_csv(snakemake.input.journeys).to_dict("records")
+    if snakemake.input.trajectory_table:
+        rows = pd.read_csv(snakemake.input.trajectory_table).to_dict("records")
     else:
         rows = []
         for candidate in film["candidates"]:

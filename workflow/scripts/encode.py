@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from approach.captions import film_strips
-from approach.ffmpeg import encode_film
+from approach.film.captions import film_strips
+from approach.film.encode import encode_film
 from approach.job import job
 
 with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params.channels}") as log:

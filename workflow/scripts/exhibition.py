@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from approach.captions import film_strips
-from approach.exhibition import BLACK, SCREENS, screen_look
-from approach.ffmpeg import encode_film
+from approach.film.captions import film_strips
+from approach.film.encode import encode_film
+from approach.film.exhibition import BLACK, SCREENS, screen_look
 from approach.job import job
 
 with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.wildcards.form}") as log:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 from approach.job import job
-from approach.record import first_contact_report
+from approach.provenance import first_contact_report
 
 with job(snakemake.log[0], "first contact") as log:
     text = first_contact_report(
         record=yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8")),
-        journeys=pd.read_csv(snakemake.input.journeys).to_dict("records"),
+        trajectories=pd.read_csv(snakemake.input.trajectory_table).to_dict("records"),
         losses=pd.read_csv(snakemake.input.losses),
         pictures=[snakemake.input.classes, snakemake.input.montage],
         folder=Path(snakemake.output.report).parent,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from approach.job import job
-from approach.tables import gather_losses
+from approach.pictures.tables import gather_losses
 
 with job(snakemake.log[0], "losses"):
     settings = snakemake.params.settings

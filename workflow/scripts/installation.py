@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 from approach.errors import UserError
-from approach.exhibition import describe, wrong
+from approach.film.exhibition import describe, wrong
 from approach.job import job
-from approach.page import render_template, target_words
+from approach.page.page import render_template, target_words
 
 with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     video = snakemake.params.video

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from approach.biggan_format import class_names, read_config
-from approach.itinerary import itinerary_plot, itinerary_streams, itinerary_table
+from approach.biggan.format import class_names, read_config
 from approach.job import job
+from approach.pictures.itinerary import itinerary_plot, itinerary_streams, itinerary_table
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):

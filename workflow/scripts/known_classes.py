@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from approach.generator import class_names, read_config
-from approach.inversion import resolve_device
+from approach.biggan.generator import class_names, read_config
+from approach.devices import resolve_device
+from approach.film.render import to_frames
+from approach.inversion.starts import class_index, truncated_normal
 from approach.job import job
-from approach.montage import sheet
-from approach.render import to_frames
-from approach.showing import open_generator
-from approach.starts import class_index, truncated_normal
+from approach.loading import open_generator
+from approach.pictures.montage import sheet
 from PIL import Image
 
 with job(snakemake.log[0], "known classes"):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from approach.exhibition import LINE_UP_SECONDS, line_up_frames
-from approach.ffmpeg import encode_frames
+from approach.film.encode import encode_frames
+from approach.film.exhibition import LINE_UP_SECONDS, line_up_frames
 from approach.job import job
 
 with job(snakemake.log[0], f"line-up {snakemake.wildcards.screen}") as log:

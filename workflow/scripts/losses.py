@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from approach.job import job
-from approach.tables import read_losses
+from approach.pictures.tables import read_losses
 
 with job(snakemake.log[0], f"losses {snakemake.wildcards.setting}"):
     paths = [Path(path) for path in snakemake.input.logs]

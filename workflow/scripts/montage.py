@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from approach.job import job
-from approach.montage import setting_sheet
+from approach.pictures.montage import setting_sheet
 from approach.trajectories import read_metadata
 from PIL import Image
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 from approach.job import job
-from approach.montage import experiment_sheet
+from approach.pictures.montage import experiment_sheet
 from PIL import Image
 
 with job(snakemake.log[0], "montage"):
-    journeys = pd.read_csv(snakemake.input.journeys)
-    settings, seeds = [], sorted(journeys["seed"].unique().tolist())
+    trajectories = pd.read_csv(snakemake.input.trajectory_table)
+    settings, seeds = [], sorted(trajectories["seed"].unique().tolist())
     for setting, path in zip(snakemake.params.settings, snakemake.input.stills, strict=True):
         stills = np.load(path)
-        rows = journeys[journeys["setting"] == setting].set_index("seed")
+        rows = trajectories[trajectories["setting"] == setting].set_index("seed")
         arrivals = {
             seed: {
                 "image": images[-1],

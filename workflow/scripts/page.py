@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from approach.captions import channel_losses
+from approach.film.captions import channel_losses
+from approach.film.probe import picture_size
 from approach.job import job
-from approach.page import arrivals_data, film_data, href, page
-from approach.readback import picture_size
+from approach.page.page import arrivals_data, film_data, href, page
 from PIL import Image
 
 with job(snakemake.log[0], "page") as log:

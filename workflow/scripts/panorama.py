@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from approach.job import job
-from approach.panorama import bare_map, panorama
+from approach.pictures.panorama import bare_map, panorama
 
 with job(snakemake.log[0], f"panorama {snakemake.wildcards.film}"):
     choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))

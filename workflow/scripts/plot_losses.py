@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 from approach.job import job
-from approach.plots import losses_plot
+from approach.pictures.plots import losses_plot
 
 with job(snakemake.log[0], "losses"):
     axes = ["loss_name" if key == "loss" else key for key in snakemake.params.axes]

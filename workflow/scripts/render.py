@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import torch
-from approach.ffmpeg import write_frames
-from approach.inversion import resolve_device
+from approach.devices import resolve_device
+from approach.film.encode import write_frames
+from approach.film.fog import fog
+from approach.film.render import path_conditioning, render_frames
 from approach.job import Pace, job
-from approach.render import path_conditioning, render_frames
-from approach.showing import open_generator, open_perceptual
+from approach.loading import open_generator, open_perceptual
 from approach.target import read_target
 from approach.trajectories import read_trajectory
-from approach.veil import veil
 
 with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
     torch.set_num_threads(snakemake.threads)
@@ -23,11 +23,11 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildca
     device = resolve_device(snakemake.params.device)
     generator = open_generator(snakemake.input, walk.metadata["truncation"], device)
     finish = {}
-    if snakemake.params.veil:
+    if snakemake.params.fog:
         net = open_perceptual(snakemake.input, snakemake.params.net, device)
         with torch.inference_mode():
             ends = generator(path_conditioning(generator, walk.z, walk.classes, [0, len(walk.z) - 1]))
-            finish["finish"] = veil(read_target(snakemake.input.target), ends, snakemake.params.veil, net)
+            finish["finish"] = fog(read_target(snakemake.input.target), ends, snakemake.params.fog, net)
     pace = Pace(timing["frames"])
 
     def told(frames):

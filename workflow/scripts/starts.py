@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from approach.generator import class_names, read_config
+from approach.biggan.generator import class_names, read_config
 from approach.job import job
-from approach.tables import start_rows
+from approach.pictures.tables import start_rows
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], "starts"):

@@ -1,15 +1,15 @@
-"""Stills and measures of a setting's walks."""
+"""Stills and metrics of a setting's walks."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from approach.batches import members
-from approach.inversion import resolve_device
+from approach.devices import resolve_device
 from approach.job import job
-from approach.showing import open_generator, open_perceptual
-from approach.stills import take_stills
+from approach.loading import open_generator, open_perceptual
+from approach.pictures.stills import take_stills
+from approach.planning.batches import members
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 
@@ -28,7 +28,7 @@ with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
     net = open_perceptual(snakemake.input, snakemake.params.net, device)
     target = read_target(snakemake.input.target)
     arrays, rows = take_stills(
-        generator, walks, target, names=snakemake.params.measures, count=snakemake.params.moments, net=net
+        generator, walks, target, names=snakemake.params.metrics, count=snakemake.params.moments, net=net
     )
     np.savez_compressed(snakemake.output.stills, **arrays)
-    pd.DataFrame(rows).to_csv(snakemake.output.measures, index=False)
+    pd.DataFrame(rows).to_csv(snakemake.output.metrics, index=False)

@@ -1,10 +1,21 @@
-"""Whether jobs will use a GPU, found without importing torch: planning must stay quick."""
+"""Which device a job computes on, and whether it asks a scheduler for a GPU; planning asks without importing torch."""
 
 import importlib.util
 import os
 import platform
 import re
 from pathlib import Path
+
+
+def resolve_device(wanted: str) -> str:
+    """The device that a configuration value means on this machine: `auto` is cuda, then mps, then cpu."""
+    if wanted != "auto":
+        return wanted
+    import torch  # noqa: PLC0415 - planning imports this module and must not wait for torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def gpus_needed(device: str) -> int:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import UserError
+from approach.errors import UserError
 
 if TYPE_CHECKING:
     import requests

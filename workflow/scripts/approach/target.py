@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
-from .errors import UserError
+from approach.errors import UserError
 
 if TYPE_CHECKING:
     import torch

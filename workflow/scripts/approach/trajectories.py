@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from .errors import UserError
+from approach.errors import UserError
 
 
 @dataclass(frozen=True)

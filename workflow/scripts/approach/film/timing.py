@@ -1,0 +1,130 @@
+"""Which moment of a walk each frame shows: frame numbers to (fractional) steps. Pure NumPy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from approach.errors import UserError
+
+ROUNDS = 300
+EVEN_ENOUGH = 0.01  # coefficient of variation of the change from frame to frame
+MOST_MOMENTS = 20_000  # more frames than that lie between them
+
+
+def progress(video: dict) -> np.ndarray:
+    """How far the film has come in each frame, 0 at the start and 1 at the arrival.
+
+    `video` holds `fps`, `seconds` (of the walk), `hold` (seconds of stillness, at the start and at the arrival each),
+    `ease` (0 none to 1: how much of a cosine is mixed into the even pace) and `loop` (the way back, as long as the way
+    there, so that the last frame leads into the first). Returns one float64 a frame.
+    """
+    fps = video["fps"]
+    moving, held = round(video["seconds"] * fps), round(video.get("hold", 0) * fps)
+    if moving < 2:
+        raise UserError(f"video.seconds={video['seconds']} at video.fps={fps} is less than two frames: lengthen it")
+    forward = np.linspace(0, 1, moving)
+    # Neither end is shown twice on the way back: they are the frames before and after it.
+    back = np.linspace(1, 0, moving + 2)[1:-1] if video.get("loop") else np.empty(0)
+    share = np.concatenate([np.zeros(held), forward, np.ones(held), back])
+    ease = video.get("ease", 0)
+    return (1 - ease) * share + ease * (1 - np.cos(np.pi * share)) / 2
+
+
+def distances(pictures: np.ndarray) -> np.ndarray:
+    """Root mean square difference of each picture to the next: [P, ...] to [P - 1]."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    return np.sqrt(np.square(np.diff(flat, axis=0)).mean(axis=1)).astype(float)
+
+
+def equal_change(walks: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarray:
+    """`count` moments between which the picture changes equally, for one walk or for several on a common clock.
+
+    `walks`: {positions [P], pictures [P, ...]} each (`change.frame_distances`). What is made equal is the difference of
+    one frame to the next itself, not the length of the way between them: where a search trembles on the spot, the two
+    are far apart. Several walks count alike, whatever the length of their ways. Returns [count] fractional steps,
+    from 0 to the longest walk's last; equal steps where nothing changes.
+    """
+    last = max(walk["positions"][-1] for walk in walks)
+    even = np.linspace(0, last, count)
+    lengths = [float(distances(walk["pictures"]).sum()) for walk in walks]
+    moving = [
+        (walk["positions"], _products(walk["pictures"]), length)
+        for walk, length in zip(walks, lengths, strict=True)
+        if length > 0
+    ]
+    if not moving:
+        return even
+    at, best, best_spread = even, even, np.inf
+    for done in range(ROUNDS):
+        change = np.mean([_distances_at(known, of, at) / length for known, of, length in moving], axis=0)
+        spread = change.std() / change.mean()
+        if spread < best_spread:
+            best, best_spread = at, spread
+        if spread < EVEN_ENOUGH:
+            break
+        # Pieces that change too much are shortened, less and less eagerly: where the picture trembles, what a piece
+        # changes says little about its half.
+        eagerness = 0.5 / (1 + done / 30)
+        pieces = np.diff(at) * np.clip(change / change.mean(), 0.05, 20) ** -eagerness
+        covered = np.concatenate([[0], np.cumsum(pieces)])
+        at = last * covered / covered[-1]
+    return best
+
+
+def film_timing(video: dict, steps: Sequence[int], walks: Sequence[dict[str, np.ndarray]] | None = None) -> dict:
+    """The clock of a film: what every later stage needs to know about time.
+
+    `steps` holds each channel's last step, `walks` how each channel's picture changes (`change.frame_distances`; needed
+    for `video.time=perceived`). With `video.clock=common` all channels show the same step at the same moment (a
+    shorter walk waits at its arrival; perceived change is the mean of the channels' shares); with `own` each has its
+    own pace and all arrive together. Returns {fps, frames, time, clock, steps, positions: a list of `frames` floats a
+    channel}.
+    """
+    time, clock = video.get("time", "steps"), video.get("clock", "common")
+    if time == "perceived" and walks is None:
+        raise ValueError("video.time=perceived needs the pictures along each walk")
+    share = progress(video)
+
+    def moments(of: Sequence[dict[str, np.ndarray]], last: int) -> np.ndarray:
+        if time == "steps":
+            return share * last
+        count = min(MOST_MOMENTS, round(video["seconds"] * video["fps"]))
+        return np.interp(share, np.linspace(0, 1, count), equal_change(of, count))
+
+    if clock == "own":
+        ways = [[walk] for walk in walks] if walks else [[]] * len(steps)
+        positions = [moments(way, last) for way, last in zip(ways, steps, strict=True)]
+    else:
+        common = moments(walks or [], max(steps))
+        positions = [np.minimum(common, last) for last in steps]
+    return {
+        "fps": video["fps"],
+        "frames": len(share),
+        "time": time,
+        "clock": clock,
+        "steps": [int(last) for last in steps],
+        "positions": [[round(float(position), 6) for position in channel] for channel in positions],
+    }
+
+
+def _products(pictures: np.ndarray) -> np.ndarray:
+    """The mean product of every two pictures, [P, P]: all that distances between mixtures of them need."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
+    flat -= flat.mean(axis=0)
+    return flat @ flat.T / flat.shape[1]
+
+
+def _distances_at(known: np.ndarray, products: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """`distances` of the pictures at any moments [M]; between two of the `known` moments [P] they are mixed linearly.
+
+    A frame and its follower are mixtures of two pictures each, so their distance is a form of four pictures' products.
+    """
+    after = np.clip(np.searchsorted(known, at, side="right"), 1, max(1, len(known) - 1))
+    before = after - 1
+    after = np.minimum(after, len(known) - 1)
+    share = np.clip((at - known[before]) / np.maximum(known[after] - known[before], 1e-12), 0, 1)
+    which, weights = np.stack([before, after], axis=1), np.stack([1 - share, share], axis=1)
+    which = np.concatenate([which[:-1], which[1:]], axis=1)
+    weights = np.concatenate([-weights[:-1], weights[1:]], axis=1)
+    squares = np.einsum("mi,mj,mij->m", weights, weights, products[which[:, :, None], which[:, None, :]])
+    return np.sqrt(np.maximum(squares, 0))

@@ -1,0 +1,98 @@
+"""Seed sampling: the latent at which a walk begins, a pure function of seed, start configuration and generator."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from approach.errors import UserError
+
+SQRT2 = math.sqrt(2)
+
+
+class Latents(NamedTuple):
+    """A batch of points in latent space."""
+
+    z: Tensor  # [N, z_dim]
+    logits: Tensor  # [N, C]
+
+
+def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Generator) -> Tensor:
+    """Draw from the normal distribution cut off at +-2, times truncation, by the inverse of its distribution function.
+
+    As BigGAN's own sampling (scipy's truncnorm(-2, 2), Brock et al. 2018, section 3.1). float32, on the CPU, so that a
+    seed means the same on every device.
+    """
+    edge = math.erf(2 / SQRT2)
+    uniform = torch.rand(shape, generator=random, dtype=torch.float64)
+    return (truncation * SQRT2 * torch.erfinv((2 * uniform - 1) * edge)).float()
+
+
+def class_index(name: str, names: list[str]) -> int:
+    """The class that a name means: an exact name, or one of its comma-separated synonyms, in any case.
+
+    Raises:
+        UserError: no class of this generator is called that.
+    """
+    wanted = name.strip().lower()
+    for index, known in enumerate(names):
+        if wanted == known.lower() or wanted in [part.strip().lower() for part in known.split(",")]:
+            return index
+    some = ", ".join(names[:: max(1, len(names) // 12)][:12])
+    raise UserError(f"start.classes: this generator has no class '{name}'; it has {some}, ...")
+
+
+def start(seed: int, order: int, config: dict, truncation: float, z_dim: int, names: list[str]) -> Latents:
+    """The plain start of one seed: order counts the random starts drawn from it (0 unless best_of asks for more).
+
+    Returns:
+        z [z_dim] within +-2 * truncation, logits [C], float32 on the CPU.
+    """
+    random = torch.Generator().manual_seed(seed * 1_000_003 + order)
+    z = truncated_normal((z_dim,), truncation, random)
+    logits = torch.randn(len(names), generator=random) * config["logit_std"]
+    if config["classes"]:
+        chosen = class_index(config["classes"][seed % len(config["classes"])], names)
+        odds = config["class_probability"] * (len(names) - 1) / (1 - config["class_probability"])
+        logits = torch.zeros(len(names))
+        logits[chosen] = config["temperature"] * math.log(odds)
+    return Latents(z, logits)
+
+
+def sample_starts(
+    seeds: list[int],
+    config: dict,
+    truncation: float,
+    z_dim: int,
+    names: list[str],
+    distance: Callable[[Latents], Tensor] | None = None,
+    chunk: int = 16,
+) -> Latents:
+    """The starts of seeds: each seed's own, or the nearest of its best_of by distance (latents [n] -> [n]).
+
+    A seed's start does not depend on the other seeds. "Best of many random starts" is DGP's (Pan et al. 2020).
+
+    Returns:
+        z [N, z_dim] and logits [N, C].
+
+    Raises:
+        UserError: a class name that the generator does not know.
+    """
+    found = []
+    for seed in seeds:
+        best, nearest = None, math.inf
+        count = config["best_of"]
+        for first in range(0, count, chunk):
+            orders = range(first, min(first + chunk, count))
+            drawn = [start(seed, order, config, truncation, z_dim, names) for order in orders]
+            if count == 1:
+                best = drawn[0]
+                break
+            far = distance(Latents(*(torch.stack(part) for part in zip(*drawn, strict=True))))
+            index = int(far.argmin())
+            if best is None or float(far[index]) < nearest:
+                best, nearest = drawn[index], float(far[index])
+        found.append(best)
+    return Latents(*(torch.stack(part) for part in zip(*found, strict=True)))

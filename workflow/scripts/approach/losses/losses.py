@@ -1,0 +1,205 @@
+"""What a walk descends: per-image distances of images [N, 3, S, S] in [-1, 1] to one target, and weighted mixes.
+
+Every term is a mean over the image, so that its size does not depend on the resolution; 0 at the target. Padding is
+masked out in one place: there the images take on the target's pixels, which stops value and gradient alike, whatever
+the term's receptive field; the mean is then taken over the part that is seen. All that can be computed of the target
+alone is computed once, when the loss is built.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from approach.errors import UserError
+from approach.losses.perceptual import Perceptual
+from approach.target import Target
+from approach.torchvision_guard import import_torchvision
+
+KINDS = ("l1", "l2", "pyramid", "ssim", "lpips", "discriminator")
+
+# MS-SSIM's five scales, finest first (Wang et al. 2003), for an 11 px Gaussian window of sigma 1.5
+_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_SSIM_WINDOW = 11
+_SSIM_FLOOR = 0.05
+
+Term = Callable[[Tensor], Tensor]
+
+
+class LossValues(NamedTuple):
+    """total [N], the weighted sum; terms: the unweighted [N] of each kind."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Loss:
+    """A weighted mix of terms against one target; made by `build_loss`."""
+
+    def __init__(self, name: str, weights: dict[str, float], terms: dict[str, Term], target: Tensor, mask: Tensor):
+        self.name, self.weights = name, weights
+        self._terms, self._target, self._mask = terms, target, mask.bool()
+        self._seen = float(mask.mean())
+
+    def __call__(self, images: Tensor) -> LossValues:
+        """The loss of each image [N, 3, S, S] in [-1, 1]; no image's value depends on another's."""
+        if images.shape[1:] != self._target.shape[1:]:
+            raise ValueError(f"images {tuple(images.shape)} do not fit the target {tuple(self._target.shape)}")
+        images = images.to(self._target.dtype)
+        if self._seen < 1:
+            images = torch.where(self._mask, images, self._target)
+        terms = {kind: term(images) / self._seen for kind, term in self._terms.items()}
+        return LossValues(sum(self.weights[kind] * value for kind, value in terms.items()), terms)
+
+
+def build_loss(
+    loss: Mapping[str, Any],
+    target: Target,
+    *,
+    perceptual: Perceptual | None = None,
+    discriminator: Any = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Loss:
+    """Make the loss that a configuration describes.
+
+    Parameters
+    ----------
+    loss
+        ``{"name": "l1-lpips", "terms": {"l1": 1.0, "lpips": 10.0}}``; kinds: l1 (mean
+        absolute difference), l2 (mean squared difference), pyramid (L1 of a Laplacian pyramid), ssim (1 - MS-SSIM),
+        lpips (learned distance), discriminator (the discriminator's features).
+    target
+        What to approach.
+    perceptual
+        The LPIPS network; needed by lpips.
+    discriminator
+        The study generator's own discriminator, ``discriminator.features(images) -> list of [N, ...] maps``; needed by
+        discriminator.
+    device, dtype
+        Of the computation; float64 or float32.
+
+    Raises
+    ------
+    UserError
+        An unknown term, none at all, or a term without its network.
+    """
+    pixels = target.pixels.to(device=device, dtype=dtype)[None]
+    mask = target.mask.to(device=device, dtype=dtype)[None]
+    makers: dict[str, Callable[[], Term]] = {
+        "l1": lambda: lambda images: _mean((images - pixels).abs()),
+        "l2": lambda: lambda images: _mean((images - pixels) ** 2),
+        "pyramid": lambda: _pyramid_term(pixels),
+        "ssim": lambda: _ssim_term(pixels),
+        "lpips": lambda: _lpips_term(pixels, perceptual),
+        "discriminator": lambda: _discriminator_term(pixels, discriminator),
+    }
+    weights = {}
+    for kind, weight in loss["terms"].items():
+        if kind not in makers:
+            raise UserError(f"loss {loss['name']}: unknown term {kind}; known are {', '.join(KINDS)}")
+        weights[kind] = float(weight)
+    if not weights:
+        raise UserError(f"loss {loss['name']}: has no terms; known are {', '.join(KINDS)}")
+    with torch.no_grad():
+        terms = {kind: makers[kind]() for kind in weights}
+    return Loss(loss["name"], weights, terms, pixels, mask)
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.flatten(1).mean(1)
+
+
+def _pyramid_term(target: Tensor) -> Term:
+    """Laplacian-pyramid L1: the mean absolute value of every band and of what remains, summed.
+
+    The pyramid is linear, so that of the difference is the difference of the two. GLO (Bojanowski et al. 2018) weighs
+    band j by 4^j over a sum of pixels, which is each band's mean. Bands are taken while 16 px or more are left. The
+    blur is a matrix from either side: on a CPU several times faster than a convolution of three channels, and free of
+    the padding's backward pass, which has no deterministic form on CUDA.
+    """
+    blurs = []
+    side = target.shape[-1]
+    while side >= 16:
+        blurs.append(_blur_matrix(side).to(target))
+        side //= 2
+
+    def term(images: Tensor) -> Tensor:
+        level, total = images - target, 0
+        for blur in blurs:
+            blurred = blur @ level @ blur.T
+            total = total + _mean((level - blurred).abs())
+            level = functional.avg_pool2d(blurred, 2)
+        return total + _mean(level.abs())
+
+    return term
+
+
+def _blur_matrix(side: int) -> Tensor:
+    """[side, side]: the binomial blur 1 4 6 4 1 along one axis, the border's pixel repeated beyond it."""
+    rows = torch.arange(side)
+    blur = torch.zeros(side, side, dtype=torch.float64)
+    for offset, tap in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
+        blur[rows, (rows + offset).clamp(0, side - 1)] += tap / 16
+    return blur
+
+
+def _ssim_term(target: Tensor) -> Term:
+    """1 - MS-SSIM, with as many of the five scales as the image has room for (64 px: 3, 128: 4, 256 and up: 5).
+
+    piq computes each scale. The scales are multiplied here, because piq cuts a negative structure term off at 0, where
+    its gradient is NaN: a start that is anti-correlated with the target at one scale could not move. Below 0.05 a
+    hyperbola with the same tangent takes over, positive and rising; above, the value is piq.multi_scale_ssim's.
+    """
+    import_torchvision()
+    from piq.functional import gaussian_filter  # noqa: PLC0415  (piq imports torchvision: after the guard)
+    from piq.ssim import _ssim_per_channel  # noqa: PLC0415  (the public one asserts a range: one NaN fails the batch)
+
+    target = (target + 1) / 2
+    side = min(target.shape[-2:])
+    levels = max(1, sum((_SSIM_WINDOW - 1) * 2**level < side for level in range(len(_SSIM_WEIGHTS))))
+    window = min(_SSIM_WINDOW, side - 1 + side % 2)
+    kernel = gaussian_filter(window, 1.5, device=target.device, dtype=target.dtype).repeat(3, 1, 1, 1)
+    weights = target.new_tensor(_SSIM_WEIGHTS[:levels])
+    weights = weights / weights.sum()
+    targets = [target]
+    for _ in range(levels - 1):
+        targets.append(functional.avg_pool2d(targets[-1], 2))
+
+    def term(images: Tensor) -> Tensor:
+        images = (images + 1) / 2
+        product = 1
+        for level, (reference, weight) in enumerate(zip(targets, weights, strict=True)):
+            if level:
+                images = functional.avg_pool2d(images, 2)
+            similarity, structure = _ssim_per_channel(images, reference, kernel=kernel)
+            value = similarity if level == levels - 1 else structure
+            below = _SSIM_FLOOR**2 / (2 * _SSIM_FLOOR - value.clamp_max(_SSIM_FLOOR))
+            product = product * torch.where(value > _SSIM_FLOOR, value, below) ** weight
+        return 1 - product.mean(1)
+
+    return term
+
+
+def _lpips_term(target: Tensor, perceptual: Perceptual | None) -> Term:
+    if perceptual is None:
+        raise UserError("loss lpips: needs a perceptual network; set perceptual.net and perceptual.weights")
+    features = perceptual.features(target)
+    return lambda images: perceptual.distance(images, features)
+
+
+def _discriminator_term(target: Tensor, discriminator: Any) -> Term:
+    """The mean absolute difference of every map, relative to that map's mean size at the target; averaged over maps."""
+    if discriminator is None:
+        raise UserError("loss discriminator: only the study generator brings its discriminator; choose generator=study")
+    features = discriminator.features(target)
+    scales = [1 / feature.abs().mean().clamp_min(1e-6) for feature in features]
+
+    def term(images: Tensor) -> Tensor:
+        maps = discriminator.features(images)
+        values = [_mean((m - f).abs()) * s for m, f, s in zip(maps, features, scales, strict=True)]
+        return sum(values) / len(values)
+
+    return term

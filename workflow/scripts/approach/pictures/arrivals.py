@@ -1,0 +1,123 @@
+"""Arrivals: where the searches ended, in order of closeness and of strangeness, as a table and as a gallery."""
+
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, write
+
+COLUMNS = 6
+MOST = 18  # pictures in each half of the gallery
+CAPTION_LINES = 4
+
+
+def yardstick(trajectories: pd.DataFrame) -> str:
+    """The measure that closeness is taken by: lpips where it was taken, then l2, then the first there is."""
+    taken = [name.removeprefix("final_") for name in trajectories if name.startswith("final_")]
+    taken = [name for name in taken if name not in ("loss", "class")]
+    return next((name for name in ("lpips", "l2") if name in taken), taken[0])
+
+
+def arrivals_table(trajectories: pd.DataFrame) -> pd.DataFrame:
+    """All arrivals, the closest first; failed walks last.
+
+    `trajectories` as trajectories.csv. Adds `by_closeness` and `by_strangeness` (places from 1; empty for a failed walk) and
+    `walk`, the name by which a film of chosen walks (`vary: trajectory`) calls it.
+    """
+    by = f"final_{yardstick(trajectories)}"
+    table = trajectories.copy()
+    alive = table["status"] != "failed"
+    table.insert(0, "by_closeness", table[by].where(alive).rank(method="first").astype("Int64"))
+    strange = table["strangeness"].where(alive).rank(method="first", ascending=False)
+    table.insert(1, "by_strangeness", strange.astype("Int64"))
+    table.insert(2, "walk", table["setting"] + "/" + table["seed"].astype(str))
+    return table.drop(columns="trajectories", errors="ignore").sort_values("by_closeness", ignore_index=True)
+
+
+def film_line(walks: Sequence[str], name: str = "mine") -> str:
+    """The line under `films:` that makes a film of three walks."""
+    return f"{name}: {{vary: trajectory, of: [{', '.join(walks)}]}}"
+
+
+def film_command(command: str, walks: Sequence[str], name: str = "mine") -> str:
+    """The command that made an experiment, with a film of three walks besides: for pasting into a shell.
+
+    The film travels as one more override in `hydra=...`, whose words the Snakefile splits as a shell does: hence the
+    backslashes before the quotes that Hydra wants around a walk's name.
+    """
+    quoted = ",".join(f'\\"{walk}\\"' for walk in walks)
+    override = f"films.{name}={{vary:trajectory,of:[{quoted}]}}"
+    words = shlex.split(command)
+    given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
+    flags = [place for place, word in enumerate(words) if word in ("--config", "-C")]
+    if given:
+        words[given[-1]] += f" {override}"
+    elif flags:
+        words.insert(flags[-1] + 1, f"hydra={override}")
+    else:
+        words += ["--config", f"hydra={override}"]
+    return shlex.join(words)
+
+
+def arrivals_sheet(
+    table: pd.DataFrame, pictures: dict[str, np.ndarray], target: np.ndarray, *, title: str, tile: int = 192
+) -> Image.Image:
+    """The gallery: the closest arrivals above, the strangest below, each with its seed, setting and metrics.
+
+    `table` as `arrivals_table` returns it; `pictures`: walk -> uint8 [H, W, 3]; `target` uint8 [H, W, 3].
+    """
+    by = yardstick(table)
+    halves = [
+        (f"closest to the target, by {by}", "by_closeness"),
+        ("strangest: far from the other arrivals, near to the target", "by_strangeness"),
+    ]
+    margin, gap, size = 56, 20, 15
+    pitch = tile + gap
+    across = min(COLUMNS, max(3, len(table)))
+    rows = -(-min(MOST, len(table)) // across)
+    pitch_y = tile + round((CAPTION_LINES + 0.9) * 1.4 * size) + gap // 2
+    half_height = round(6.6 * size) + rows * pitch_y
+    width = 2 * margin + across * pitch - gap + pitch + gap
+    image = Image.new("RGB", (width, 2 * margin + 40 + 2 * half_height), GROUND)
+    draw = ImageDraw.Draw(image)
+    write(draw, (margin, margin), shorten(title, 30, width - 2 * margin), 30)
+    aim = Image.fromarray(target).resize((tile, tile), Image.Resampling.LANCZOS)
+    for half, (head, order) in enumerate(halves):
+        top = margin + 62 + half * half_height
+        write(draw, (margin, top), head, 18)
+        chosen = table.sort_values(order).head(MOST)
+        alive = chosen[chosen["status"] != "failed"]
+        if len(alive) >= 3:
+            line = film_line(alive["walk"].head(3), "closest" if half == 0 else "strangest")
+            write(draw, (margin, top + 28), shorten(f"films:  {line}", 13, width - 2 * margin), 13, colour=QUIET)
+        top += 62
+        for place, row in enumerate(chosen.to_dict("records")):
+            x, y = margin + place % across * pitch, top + place // across * pitch_y
+            small = Image.fromarray(pictures[row["walk"]]).resize((tile, tile), Image.Resampling.LANCZOS)
+            image.paste(small, (x, y))
+            for number, text in enumerate(caption(row)):
+                colour = WARNING if row["status"] == "failed" and number == 0 else INK if number == 0 else QUIET
+                where = (x, y + tile + round((0.5 + 1.4 * number) * size))
+                write(draw, where, shorten(text, size - 2 * (number > 0), tile), size - 2 * (number > 0), colour=colour)
+        x = width - margin - tile
+        image.paste(aim, (x, top))
+        write(draw, (x, top + tile + round(0.5 * size)), "target", size, colour=INK)
+    return image
+
+
+def caption(row: dict) -> list[str]:
+    """What is said about an arrival: its seed, its setting, how near and how strange it is, the other metrics."""
+    metrics = {
+        name.removeprefix("final_"): f"{name.removeprefix('final_')} {value:.3g}"
+        for name, value in row.items()
+        if name.startswith("final_") and name != "final_loss" and value == value
+    }
+    by = next((name for name in ("lpips", "l2") if name in metrics), None)
+    places = [metrics.pop(by)] if by else []
+    places += [f"strangeness {row['strangeness']:.3g}"] if row["strangeness"] == row["strangeness"] else []
+    failed = f", stopped at step {row['last_step']}" if row["status"] == "failed" else ""
+    setting = row["setting"].replace("loss~", "").replace("+", " · ").replace("~", " ")
+    return [f"seed {row['seed']}{failed}", setting, " · ".join(places), " · ".join(metrics.values())]

@@ -1,0 +1,228 @@
+"""The panorama: a surveyed plane (survey.py) drawn as a relief with contour lines, walks and profiles."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LightSource, LinearSegmentedColormap, PowerNorm, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.style import context
+from scipy.interpolate import RectBivariateSpline
+
+from approach.pictures.plots import INK, QUIET, RULE, STYLE
+
+# From the valleys up. Both keep the order of lightness, so that they are read alike in print and by every eye.
+PALETTES = {
+    "fog": ("#16242d", "#2c4654", "#557385", "#8fa6ae", "#c3ccc9", "#e3dccd", "#f4ecdc"),
+    "dusk": ("#1b1a34", "#3b2f58", "#6b4372", "#a35b79", "#d18376", "#edb98c", "#fbe9cc"),
+}
+CHANNELS = ("#e8b04a", "#f0705a", "#7ad3da")
+CHANNELS_ON_PAPER = ("#a8741a", "#b8433a", "#1f7f8c")
+GAMMA = 0.6  # of the colours: what matters lies in the valleys
+FOG = to_rgb("#f4f1ea")
+FOG_MOST = 0.8
+NIGHT = "#0d1419"
+DPI = 300  # 40 cm wide in print
+FINE = 10  # points of the drawn surface for one of the survey's
+PAIRS = ((1, 2), (2, 3), (3, 1))
+
+
+def panorama(
+    found: Mapping[str, np.ndarray], path: Path, *, labels: Sequence[str], loss: str, title: str, colours: str
+) -> None:
+    """Draw the whole panorama: the map to scale, the profiles between arrivals, and what the plane cannot show.
+
+    `found` as `survey` returns it; `labels` names the three channels; `loss` what was measured; `colours` a palette.
+    """
+    width = 16.0
+    x, y = found["x"], found["y"]
+    map_width = 11.0
+    map_height = map_width * (y[-1] - y[0]) / (x[-1] - x[0])
+    height = map_height + 2.75
+    with context(STYLE):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        left, bottom = 0.85, 1.45
+
+        def place(x_inches: float, y_inches: float, wide: float, high: float) -> Axes:
+            return figure.add_axes((x_inches / width, y_inches / height, wide / width, high / height))
+
+        axis = place(left, bottom, map_width, map_height)
+        image = _map(axis, found, colours)
+        _walks(axis, found)
+        axis.set_xlabel("distance in the conditioning, along the longest way between two arrivals")
+        axis.set_ylabel("and at right angles to it, to the same scale")
+        axis.tick_params(colors=QUIET, length=3)
+        bar = figure.colorbar(image, cax=place(left + map_width + 0.14, bottom, 0.13, map_height))
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=0, labelsize=8, colors=QUIET)
+        bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(9))
+        bar.ax.set_title(loss, fontsize=8, color=QUIET, loc="left", pad=6)
+        gap = 0.62
+        each = (map_height - 2 * gap) / 3
+        profile_left = left + map_width + 1.15
+        for number in range(3):
+            box = place(profile_left, bottom + (2 - number) * (each + gap), width - profile_left - 0.35, each)
+            _profile(box, found, number)
+        figure.text(left / width, 1 - 0.62 / height, title, fontsize=19, color=INK, va="baseline")
+        names = "      ".join(
+            f"{number}  {label}, which starts {found[f'trajectory_{number}'][0, 2]:.1f} off the plane"
+            for number, label in enumerate(labels, start=1)
+        )
+        figure.text(left / width, 1 - 0.95 / height, names, fontsize=10.5, color=QUIET, va="baseline")
+        figure.text(
+            left / width, 0.80 / height, _caption(found, loss), fontsize=8, color=QUIET, va="top", linespacing=1.5
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixels: int = 1440) -> None:
+    """The relief with its contour lines alone, `pixels` wide, edge to edge: for a page that draws the walks itself."""
+    x, y = found["x"], found["y"]
+    with context(STYLE):
+        figure = Figure(figsize=(pixels / 200, pixels / 200 * (y[-1] - y[0]) / (x[-1] - x[0])))
+        FigureCanvasAgg(figure)
+        axis = figure.add_axes((0, 0, 1, 1))
+        _map(axis, found, colours)
+        axis.set_axis_off()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=200, metadata={"Software": None})
+
+
+def ridge(profile: np.ndarray) -> float:
+    """How much higher the way between two arrivals ([T] losses) leads than the higher of them; 0 where it does not."""
+    return float(max(0.0, profile.max() - max(profile[0], profile[-1])))
+
+
+def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
+    """The relief: colour for height, light from the north-west for slope, contour lines for numbers."""
+    x, y, surface = found["x"], found["y"], found["surface"]
+    fine_x, fine_y = (np.linspace(side[0], side[-1], FINE * (len(side) - 1) + 1) for side in (x, y))
+    height = RectBivariateSpline(y, x, surface, kx=3, ky=3)(fine_y, fine_x)
+    low, high = float(surface.min()), float(np.quantile(surface, 0.985))
+    high = high if high > low else low + 1.0
+    palette = LinearSegmentedColormap.from_list(colours, PALETTES[colours])
+    scale = PowerNorm(GAMMA, low, high, clip=True)
+    shares = np.asarray(scale(height))
+    # The slopes go on where the colours have reached their end.
+    relief = (np.maximum(height - low, 0) / (high - low)) ** GAMMA * 0.22 * (x[-1] - x[0])
+    light = LightSource(azdeg=315, altdeg=42)
+    shade = light.hillshade(relief[::-1], dx=fine_x[1] - fine_x[0], dy=fine_y[1] - fine_y[0], vert_exag=1.0)[::-1]
+    flat = np.sin(np.deg2rad(42))
+    picture = palette(shares)[..., :3] * np.clip(1 + 0.55 * (shade - flat), 0.35, 1.15)[..., None]
+    extent = (x[0], x[-1], y[0], y[-1])
+    axis.imshow(np.clip(picture, 0, 1), origin="lower", extent=extent, interpolation="bilinear", zorder=0)
+    spacing = np.diff(ticker.MaxNLocator(30).tick_values(low, high)[:2])[0]
+    # Every fifth line is strong and named, and those are round numbers.
+    first, last = np.ceil(low / spacing), min(np.floor(height.max() / spacing), np.ceil(low / spacing) + 120)
+    numbers = np.arange(first, last + 1)
+    levels = numbers * spacing
+    if len(levels):
+        lines = axis.contour(
+            fine_x,
+            fine_y,
+            height,
+            levels=levels,
+            colors=NIGHT,
+            linewidths=np.where(numbers % 5 == 0, 0.9, 0.35),
+            alpha=0.5,
+            zorder=1,
+        )
+        axis.clabel(lines, levels[numbers % 5 == 0], fontsize=6.5, inline_spacing=4, fmt="%.4g", colors=NIGHT)
+    axis.set_aspect("equal")
+    axis.set_xlim(x[0], x[-1])
+    axis.set_ylim(y[0], y[-1])
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return axis.imshow(surface, cmap=palette, norm=scale, extent=extent, visible=False)
+
+
+def fog_distance(arrivals: np.ndarray) -> float:
+    """The distance from the plane at which a walk has all but gone: half the mean distance between arrivals [3, 2]."""
+    return float(np.mean([np.linalg.norm(arrivals[a - 1] - arrivals[b - 1]) for a, b in PAIRS])) / 2 or 1.0
+
+
+def _walks(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
+    """Each walk as a line that is crisp on the plane and dissolves with its distance from it, into fog."""
+    gone = fog_distance(found["arrivals"])
+    walks = [found[f"trajectory_{number}"] for number in (1, 2, 3)]
+    _fog(axis, walks, gone)
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    for number, (walk, colour) in enumerate(zip(walks, CHANNELS, strict=True), start=1):
+        points = walk[:, :2]
+        clear = np.exp(-2 * ((walk[1:, 2] + walk[:-1, 2]) / 2 / gone) ** 2)
+        segments = np.stack([points[:-1], points[1:]], axis=1)
+        for shade, strength, wide in ((NIGHT, clear, 4.4), (colour, np.minimum(1, 1.6 * clear), 2.4)):
+            shades = np.column_stack([np.tile(to_rgb(shade), (len(clear), 1)), strength])
+            axis.add_collection(LineCollection(segments, colors=shades, linewidths=wide, zorder=4))
+        # In the fog only a pencil line is left of the way.
+        axis.plot(*points.T, color=NIGHT, linewidth=0.7, alpha=0.45, linestyle=(0, (1, 2.5)), zorder=3)
+        x, y = points[-1]
+        axis.plot(x, y, "o", color=colour, markersize=13, markeredgecolor=NIGHT, markeredgewidth=1.1, zorder=6)
+        axis.text(x, y, str(number), ha="center", va="center_baseline", fontsize=9, color=NIGHT, zorder=7)
+        x, y = points[0]
+        if left < x < right and low < y < high:
+            axis.plot(
+                x, y, "o", markersize=5, markerfacecolor=FOG, markeredgecolor=NIGHT, markeredgewidth=0.8, zorder=5
+            )
+
+
+def _fog(axis: Axes, walks: Sequence[np.ndarray], gone: float) -> None:
+    """Fog over the walks ([S+1, 3] each), the wider and denser the further they are from the plane."""
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    x, y = np.linspace(left, right, 240), np.linspace(low, high, 160)
+    thick = np.zeros((len(y), len(x)))
+    for walk in walks:
+        for at_x, at_y, away in walk[:: max(1, len(walk) // 150)]:
+            far = away / gone
+            reach = gone * (0.06 + 0.2 * min(far, 1.5))
+            near_x, near_y = (np.exp(-(((side - at) / reach) ** 2) / 2) for side, at in ((x, at_x), (y, at_y)))
+            thick = np.maximum(thick, FOG_MOST * (1 - np.exp(-2 * far**2)) * np.outer(near_y, near_x))
+    picture = np.dstack([*(np.full_like(thick, part) for part in FOG), thick])
+    axis.imshow(picture, origin="lower", extent=(left, right, low, high), interpolation="bicubic", zorder=2)
+
+
+def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
+    """The loss along the straight line between two arrivals."""
+    a, b = PAIRS[number]
+    way, profile = found["profile_x"][number], found["profiles"][number]
+    whole = found["profiles"]
+    axis.fill_between(way, whole.min() - 0.12 * np.ptp(whole) - 1e-9, profile, color="#8fa6ae", alpha=0.28, linewidth=0)
+    axis.plot(way, profile, color=INK, linewidth=1.5)
+    for place, channel in ((0, a), (-1, b)):
+        axis.plot(way[place], profile[place], "o", color=CHANNELS_ON_PAPER[channel - 1], markersize=7, clip_on=False)
+    axis.set_ylim(whole.min() - 0.12 * np.ptp(whole) - 1e-9, whole.max() + 0.18 * np.ptp(whole) + 1e-9)
+    axis.set_xlim(way[0], max(way[-1], 1e-9))
+    axis.margins(x=0)
+    above = ridge(profile)
+    share = above / max(profile[0], profile[-1], 1e-12)
+    said = f"a ridge {above:.3g} high ({share:.0%})" if share >= 0.005 else "no ridge"
+    axis.set_title(f"{a} to {b}:  {said}", fontsize=9.5, color=INK, loc="left")
+    axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
+    axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
+    axis.tick_params(length=0)
+    axis.spines["left"].set_visible(False)
+    axis.spines["bottom"].set_color(RULE)
+    if number == 2:
+        axis.set_xlabel("distance along the straight line", fontsize=8)
+
+
+def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
+    height, width = found["surface"].shape
+    return "\n".join(
+        (
+            f"Height is the {loss} loss at {width} x {height} points of the plane that the arrivals define in the "
+            "generator's 256-dimensional conditioning",
+            "(z and the embedded class vector); both axes are to scale. Walks are seen at right angles to the plane; "
+            "with their distance from it",
+            f"they dissolve into fog (all but gone at {fog_distance(found['arrivals']):.3g}), and a dotted line is "
+            "left. What the plane cannot show: the other 254 dimensions.",
+            "A walk need not cross these ridges, it may pass them at a distance; and most points of the plane are "
+            "conditionings that no latent of the search gives.",
+        )
+    )

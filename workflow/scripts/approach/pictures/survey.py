@@ -1,0 +1,108 @@
+"""The loss on the plane through a film's three arrivals, in the space that the generator sees (256-d conditioning).
+
+Three points define a plane exactly, so the arrivals lie on it and everything else is seen from it. Computing the
+surface and drawing it are two programs with a file between them (after Li et al. 2018, "Visualizing the Loss Landscape
+of Neural Nets").
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from approach.film.render import path_conditioning
+
+ASPECT = 1.5  # width of the window over its height
+MARGIN = 0.38  # around the arrivals, in parts of their longest distance
+PROFILE_POINTS = 81
+PAIRS = ((0, 1), (1, 2), (2, 0))
+CHUNK = 32
+
+
+@torch.inference_mode()
+def survey(
+    generator: torch.nn.Module,
+    loss: Callable,
+    walks: Sequence[tuple[np.ndarray, np.ndarray]],
+    grid: int,
+    said: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, np.ndarray]:
+    """Survey the plane of three walks' arrivals.
+
+    Args:
+        generator: of images [N, 3, S, S].
+        loss: images to LossValues (losses.Loss).
+        walks: z [S+1, 128] and classes [S+1, C] of each of the three.
+        grid: points along the window's longer side; points are equally far apart along both.
+        said: called now and then with the points done and all points.
+
+    Returns:
+        x [W], y [H]: coordinates on the plane, in units of the conditioning; surface [H, W]: the loss there;
+        arrivals [3, 2] and arrival_losses [3]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the plane;
+        profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]: the loss
+        there.
+    """
+    paths = [path_conditioning(generator, z, classes, np.arange(len(z))).double().cpu().numpy() for z, classes in walks]
+    ends = np.stack([path[-1] for path in paths])
+    origin, axes = plane(ends)
+    seen = [(path - origin) @ axes.T for path in paths]
+    off = [np.linalg.norm(path - origin - flat @ axes, axis=1) for path, flat in zip(paths, seen, strict=True)]
+    arrivals = np.stack([flat[-1] for flat in seen])
+    x, y = window(arrivals, grid)
+    mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) @ axes + origin
+    lines = [np.linspace(ends[a], ends[b], PROFILE_POINTS) for a, b in PAIRS]
+    points = np.concatenate([mesh, *lines])
+    device = next(generator.buffers()).device
+    values = []
+    for begin in range(0, len(points), CHUNK):
+        part = torch.as_tensor(points[begin : begin + CHUNK], dtype=torch.float32, device=device)
+        values.append(loss(generator(part)).total.double().cpu().numpy())
+        said(min(begin + CHUNK, len(points)), len(points))
+    values = np.concatenate(values)
+    profiles = values[len(mesh) :].reshape(len(PAIRS), PROFILE_POINTS)
+    lengths = np.array([np.linalg.norm(ends[b] - ends[a]) for a, b in PAIRS])
+    return {
+        "x": x,
+        "y": y,
+        "surface": values[: len(mesh)].reshape(len(y), len(x)),
+        "arrivals": arrivals,
+        "arrival_losses": profiles[:, 0],
+        **{
+            f"trajectory_{number}": np.column_stack([flat, away])
+            for number, (flat, away) in enumerate(zip(seen, off, strict=True), start=1)
+        },
+        "profile_x": lengths[:, None] * np.linspace(0, 1, PROFILE_POINTS),
+        "profiles": profiles,
+    }
+
+
+def plane(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Origin [D] and two orthonormal axes [2, D] of the plane through three points [3, D].
+
+    The origin is their mean and the first axis follows the longest side. Where the points lie on a line or on one
+    another, the missing directions are any that are at right angles.
+    """
+    sides = [ends[b] - ends[a] for a, b in PAIRS]
+    longest = max(range(3), key=lambda side: np.linalg.norm(sides[side]))
+    a, b = PAIRS[longest]
+    third = ends[3 - a - b] - ends[a]
+    axes: list[np.ndarray] = []
+    for wanted in (ends[b] - ends[a], third, *np.eye(ends.shape[1])):
+        rest = wanted - sum((wanted @ axis) * axis for axis in axes)
+        if np.linalg.norm(rest) > 1e-6 * max(1.0, np.linalg.norm(wanted)) and len(axes) < 2:
+            axes.append(rest / np.linalg.norm(rest))
+    return ends.mean(axis=0), np.stack(axes)
+
+
+def window(arrivals: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates x [W] and y [H] of a window around arrivals [3, 2], `grid` points along its longer side."""
+    low, high = arrivals.min(axis=0), arrivals.max(axis=0)
+    longest = max(np.linalg.norm(arrivals[b] - arrivals[a]) for a, b in PAIRS) or 1.0
+    half_width = (high[0] - low[0]) / 2 + MARGIN * longest
+    half_height = (high[1] - low[1]) / 2 + MARGIN * longest
+    half_width = max(half_width, ASPECT * half_height)
+    middle = (low + high) / 2
+    count_y = round((grid - 1) / ASPECT) + 1
+    step = 2 * half_width / (grid - 1)
+    x = middle[0] + step * (np.arange(grid) - (grid - 1) / 2)
+    return x, middle[1] + step * (np.arange(count_y) - (count_y - 1) / 2)

@@ -1,0 +1,15 @@
+"""How near each setting comes, by every measure."""
+
+from pathlib import Path
+
+import pandas as pd
+from approach.job import job
+from approach.pictures.plots import metrics_plot
+
+with job(snakemake.log[0], "metrics"):
+    metrics_plot(
+        pd.read_csv(snakemake.input.trajectory_table),
+        Path(snakemake.output.plot),
+        axes=snakemake.params.axes,
+        title=snakemake.wildcards.name,
+    )
