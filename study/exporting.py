@@ -43,10 +43,10 @@ def compact(network: nn.Module) -> dict[str, Tensor]:
 
 
 def read_export(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], int, float]:
-    """State dicts of generator and critic in float32, and the steps and seconds that they were trained for."""
+    """State dicts of generator and discriminator in float32, and the steps and seconds that they were trained for."""
     states = [
         {key: tensor.float() for key, tensor in load_file(folder / f"{name}.safetensors").items()}
-        for name in ("generator", "critic")
+        for name in ("generator", "discriminator")
     ]
     with safe_open(folder / "generator.safetensors", "pt") as file:
         trained = json.loads((file.metadata() or {}).get("trained", '{"steps": 0, "seconds": 0.0}'))
@@ -62,27 +62,27 @@ def write(path: Path, text: str) -> None:
 
 def export(
     generator: TrainableGenerator,
-    critic: Discriminator,
-    critic_config: dict,
+    discriminator: Discriminator,
+    discriminator_config: dict,
     folder: Path,
     *,
     samples: int,
     steps: int = 0,
     seconds: float = 0.0,
 ) -> None:
-    """Write config.json, classes.json, generator.safetensors, critic.json and critic.safetensors.
+    """Write config.json, classes.json, generator.safetensors, discriminator.json and discriminator.safetensors.
 
     samples: behind each row of truncation statistics. steps, seconds: of training, for one that goes on from here.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for network in (generator, critic):
+    for network in (generator, discriminator):
         network.eval().to(memory_format=torch.contiguous_format)
         round_convolutions(network)
     fill_statistics(generator, samples)
-    for name, network in (("generator", generator), ("critic", critic)):
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
         partial = folder / f"{name}.partial"
         save_file(compact(network), partial, {"trained": json.dumps({"steps": steps, "seconds": seconds})})
         partial.replace(folder / f"{name}.safetensors")
     write(folder / "config.json", json.dumps(generator.config, indent=2) + "\n")
     write(folder / "classes.json", json.dumps(CLASSES, indent=2) + "\n")
-    write(folder / "critic.json", json.dumps(critic_config, indent=2) + "\n")
+    write(folder / "discriminator.json", json.dumps(discriminator_config, indent=2) + "\n")

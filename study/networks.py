@@ -206,7 +206,7 @@ class LocalJudge(nn.Module):
         return self.score(h) + (self.classes(classes)[:, :, None, None] * h).sum(1, keepdim=True)
 
 
-class PairCritic(Discriminator):
+class PairDiscriminator(Discriminator):
     """The discriminator in training.
 
     It also judges whether a picture is the one that its z decides, by a projection on z beside that on the class

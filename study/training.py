@@ -3,12 +3,12 @@
 Hinge loss, a projection discriminator, spectral norm on both sides (but for the maps of z and class) and two learning
 rates, as in BigGAN (Brock et al. 2019). The painter decides a picture by 128 normal numbers, and the generator is given
 the same numbers as z: so three of four samples in a batch have a picture that they ought to be, and are drawn towards
-it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1 and by the critic's features; the fourth has z of its own. The
-critic is shown z as well, and judges whether picture and z belong together; beside the whole picture it judges every
-place of its maps, as a PatchGAN does (Isola et al. 2017). Before the critic comes in there are lessons by L1 alone, the
-first of them at low resolution, for the first layers only. CPU hours are few: layout is learned in a fraction of the
-images that a critic alone would need, and what is left to the critic is the grain. Batches are small, so that in the
-end the generator is normalised by standing statistics, as it will be when it is used.
+it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1 and by the discriminator's features; the fourth has z of its
+own. The discriminator is shown z as well, and judges whether picture and z belong together; beside the whole picture it
+judges every place of its maps, as a PatchGAN does (Isola et al. 2017). Before it comes in there are lessons by L1
+alone, the first of them at low resolution, for the first layers only. CPU hours are few: layout is learned in a
+fraction of the images that a discriminator alone would need, and what is left to it is the grain. Batches are small, so
+that in the end the generator is normalised by standing statistics, as it will be when it is used.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
 holds networks and optimisers and nothing else.
@@ -33,7 +33,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from study.exporting import read_export
-from study.networks import Head, PairCritic, TrainableGenerator, batch_norms, iterate, standing_statistics
+from study.networks import Head, PairDiscriminator, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
 
 logger = logging.getLogger("train")
@@ -41,7 +41,7 @@ COLUMNS = [
     "step",
     "images",
     "seconds",
-    "loss_critic",
+    "loss_discriminator",
     "loss_generator",
     "score_drawn",
     "score_generated",
@@ -52,7 +52,7 @@ COLUMNS = [
 
 
 PAIRED = 3  # of each four samples
-OPTIMIZERS = ("generator_optimizer", "critic_optimizer", "head_optimizer")
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer")
 
 
 class Pictures:
@@ -83,7 +83,7 @@ def draw_batch(
 
 
 def hinge(scores: Tensor) -> Tensor:
-    """The critic's loss of scores whose first half is of drawn pictures, the second of generated ones."""
+    """The discriminator's loss of scores whose first half is of drawn pictures, the second of generated ones."""
     drawn, generated = scores.chunk(2)
     return F.relu(1 - drawn).mean() + F.relu(1 + generated).mean()
 
@@ -125,7 +125,7 @@ def mean_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 class Trainer:
     """Both networks, their optimisers and the running average of the generator's weights."""
 
-    def __init__(self, generator: dict, critic: dict, train: dict):
+    def __init__(self, generator: dict, discriminator: dict, train: dict):
         torch.manual_seed(train["seed"])
         torch.set_num_threads(train["threads"])
         self.device = torch.device(train["device"])
@@ -134,20 +134,22 @@ class Trainer:
             self.settings["bfloat16"] = has_bfloat16(self.device)
         form = {"device": self.device, "memory_format": torch.channels_last}
         self.generator = TrainableGenerator(generator).to(**form)
-        self.critic = PairCritic(**critic, z_dim=generator["z_dim"]).to(**form)
+        self.discriminator = PairDiscriminator(**discriminator, z_dim=generator["z_dim"]).to(**form)
         iterate(self.generator, 20)
-        iterate(self.critic, 20)
+        iterate(self.discriminator, 20)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         betas = tuple(train["betas"])
         fused = {"betas": betas, "eps": 1e-8, "fused": True}
         self.generator_parameters = list(self.generator.parameters())
-        self.critic_parameters = list(self.critic.parameters())
+        self.discriminator_parameters = list(self.discriminator.parameters())
         self.generator_optimizer = torch.optim.Adam(self.generator_parameters, train["lr_generator"], **fused)
-        self.critic_optimizer = torch.optim.Adam(self.critic_parameters, train["lr_critic"], **fused)
+        self.discriminator_optimizer = torch.optim.Adam(
+            self.discriminator_parameters, train["lr_discriminator"], **fused
+        )
         self.head = Head(generator, train["coarse_layers"] - 1).to(**form)
         self.head_parameters = list(self.head.parameters())
         self.head_optimizer = torch.optim.Adam(self.head_parameters, train["lr_lessons"], fused=True)
-        self.generate, self.features = self.generator.forward, self.critic.features
+        self.generate, self.features = self.generator.forward, self.discriminator.features
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
         self.compiled = not train["compile"]  # true when the graphs are there
@@ -161,29 +163,29 @@ class Trainer:
         """bfloat16 where it is wanted."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings["bfloat16"])
 
-    def critic_gradients(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor) -> tuple:
-        """The critic's gradients on one worker's part of the batch; the fakes go on to the generator's turn."""
+    def discriminator_gradients(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor) -> tuple:
+        """The discriminator's gradients on one worker's part of the batch; the fakes go on to the generator's turn."""
         with self.cast():
             fakes = self.generate(z, classes)
             both = torch.cat([images.to(fakes.dtype), fakes.detach()]).contiguous(memory_format=torch.channels_last)
             maps = self.features(both)
             labels = torch.cat([classes, classes])
-            scores = self.critic.judge_pair(maps[-1], labels, torch.cat([own, z]))
-            places = self.critic.judge_places(maps, labels)
+            scores = self.discriminator.judge_pair(maps[-1], labels, torch.cat([own, z]))
+            places = self.discriminator.judge_places(maps, labels)
         drawn, generated = scores.chunk(2)
         loss = hinge(scores) + sum(map(hinge, places)) / len(places)
-        gradients = torch.autograd.grad(loss, self.critic_parameters)
+        gradients = torch.autograd.grad(loss, self.discriminator_parameters)
         ideal = [pair_off(part.detach()[: len(images)].float()) for part in maps]
         return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
 
     def generator_gradients(
         self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor
     ) -> tuple:
-        """The generator's gradients on fakes that the critic has just learned from; `ideal`: the pictures' features."""
+        """The generator's gradients on fakes just judged; `ideal`: the pictures' features."""
         with self.cast():
             maps = self.features(fakes)
-            deceit = -self.critic.judge_pair(maps[-1], classes, z).mean()
-            places = self.critic.judge_places(maps, classes)
+            deceit = -self.discriminator.judge_pair(maps[-1], classes, z).mean()
+            places = self.discriminator.judge_places(maps, classes)
         deceit = deceit - sum(scores.mean() for scores in places) / len(places)
         pyramid = pyramid_distance(pair_off(fakes.float()), pair_off(images))
         mine = [pair_off(part).float() for part in maps]
@@ -194,7 +196,7 @@ class Trainer:
         return gradients, [deceit.item(), pyramid.item(), features.item(), means.item()]
 
     def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool) -> tuple:
-        """Gradients of generator and head towards the paired pictures alone, before the critic comes in."""
+        """Gradients of generator and head towards the paired pictures alone, before the discriminator comes in."""
         with self.cast():
             fakes = self.generator(own, classes, self.head if coarse else None)
         goal = F.adaptive_avg_pool2d(images, fakes.shape[2])
@@ -228,7 +230,7 @@ class Trainer:
             layer.steady = True
 
     def advance(self, pictures: Pictures) -> list[float]:
-        """One step of both networks. Returns the figures that COLUMNS names, from loss_critic on."""
+        """One step of both networks. Returns the figures that COLUMNS names, from loss_discriminator on."""
         settings = self.settings
         if self.step * settings["batch"] >= settings["steady_from"]:
             self.steady()
@@ -247,9 +249,9 @@ class Trainer:
             self.follow()
             return [0.0, 0.0, 0.0, 0.0, float(np.mean([answer[2] for answer in answers])), 0.0, 0.0]
         each = self.pool.map if self.compiled else map  # threads that compile at once can wait for each other for ever
-        turns = list(each(lambda part: self.critic_gradients(*part), parts))
-        self.descend(self.critic_parameters, [turn[0] for turn in turns], self.critic_optimizer)
-        iterate(self.critic)
+        turns = list(each(lambda part: self.discriminator_gradients(*part), parts))
+        self.descend(self.discriminator_parameters, [turn[0] for turn in turns], self.discriminator_optimizer)
+        iterate(self.discriminator)
         tasks = [
             (turn[1], turn[2], images, classes, z) for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
         ]
@@ -277,15 +279,20 @@ class Trainer:
 
     def state(self) -> dict:
         """All that a resumed run needs."""
-        networks = {name: getattr(self, name).state_dict() for name in ("generator", "critic", "average", "head")}
+        networks = {
+            name: getattr(self, name).state_dict() for name in ("generator", "discriminator", "average", "head")
+        }
         optimizers = {name: getattr(self, name).state_dict() for name in OPTIMIZERS}
         return {**networks, **optimizers, "step": self.step, "seconds": self.seconds}
 
     def restore(self, state: dict) -> None:
         """Go on where a checkpoint was written. Learning rates come from the configuration, not from the file."""
-        for name in ("generator", "critic", "average", "head", *OPTIMIZERS):
+        for name in ("generator", "discriminator", "average", "head", *OPTIMIZERS):
             getattr(self, name).load_state_dict(state[name])
-        for name, optimizer in (("generator", self.generator_optimizer), ("critic", self.critic_optimizer)):
+        for name, optimizer in (
+            ("generator", self.generator_optimizer),
+            ("discriminator", self.discriminator_optimizer),
+        ):
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = self.settings[f"lr_{name}"], tuple(self.settings["betas"])
         self.step, self.seconds = state["step"], state["seconds"]
@@ -293,13 +300,13 @@ class Trainer:
     def begin_from(self, folder: Path) -> None:
         """Begin with the networks of an exported generator and its count of steps and seconds.
 
-        The optimisers are new, and so is what of the critic is not exported: its eyes for z and for places.
+        The optimisers are new, and so is what of the discriminator is not exported: its eyes for z and for places.
         """
-        generator, critic, self.step, self.seconds = read_export(folder)
+        generator, discriminator, self.step, self.seconds = read_export(folder)
         self.generator.load_state_dict(generator)
         self.average.load_state_dict(generator)
-        self.critic.load_state_dict(critic, strict=False)
-        for network in (self.generator, self.average, self.critic):
+        self.discriminator.load_state_dict(discriminator, strict=False)
+        for network in (self.generator, self.average, self.discriminator):
             iterate(network, 20)
 
 
@@ -364,7 +371,7 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
                 csv.writer(file).writerow(row + [round(figure, 5) for figure in figures])
             if trainer.step % (5 * every) == 0:
                 logger.info(
-                    "step %d images %d %.0f s: critic %.3f deceit %.3f drawn %.2f fake %.2f"
+                    "step %d images %d %.0f s: discriminator %.3f deceit %.3f drawn %.2f fake %.2f"
                     " pyramid %.3f maps %.3f means %.3f",
                     *row,
                     *figures,
@@ -386,6 +393,6 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
         "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,
         "generator_parameters": sum(parameter.numel() for parameter in trainer.generator_parameters),
-        "critic_parameters": sum(parameter.numel() for parameter in trainer.critic_parameters),
+        "discriminator_parameters": sum(parameter.numel() for parameter in trainer.discriminator_parameters),
     }
     (folder / "record.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -40,7 +40,7 @@ OVERRIDES = [
     "generator.channel_width=4",
     "generator.layers=[[true,16,8],[false,8,4],[true,4,2],[false,2,1]]",
     "generator.attention_layer_position=1",
-    "critic.channels=[4,8]",
+    "discriminator.channels=[4,8]",
     "train.images=400",
     "train.coarse_lessons=96",
     "train.coarse_layers=1",
@@ -97,7 +97,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
     finished(training_run(shard, killed))
     ends = [torch.load(folder / "final.pt", weights_only=True) for folder in (whole, killed)]
     assert ends[0]["step"] == ends[1]["step"] == 25
-    for network in ("generator", "critic", "average"):
+    for network in ("generator", "discriminator", "average"):
         for name, tensor in ends[0][network].items():
             assert torch.equal(tensor, ends[1][network][name]), (network, name)
     steps = [
@@ -110,17 +110,23 @@ def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=352"]
         config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
-    networks_of = config["generator"], config["critic"], config["train"]
+    networks_of = config["generator"], config["discriminator"], config["train"]
     first = training.Trainer(*networks_of)
     exporting.export(
-        first.average, first.critic.as_discriminator(), config["critic"], tmp_path, samples=64, steps=20, seconds=7.5
+        first.average,
+        first.discriminator.as_discriminator(),
+        config["discriminator"],
+        tmp_path,
+        samples=64,
+        steps=20,
+        seconds=7.5,
     )
     second = training.Trainer(*networks_of)
     second.begin_from(tmp_path)
     assert (second.step, second.seconds) == (20, 7.5)
     for mine, theirs in zip(second.generator.parameters(), first.average.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    assert torch.equal(second.critic.score.weight_orig, first.critic.score.weight_orig)
+    assert torch.equal(second.discriminator.score.weight_orig, first.discriminator.score.weight_orig)
     training.train(second, training.Pictures([shard]), tmp_path / "training")
     record = json.loads((tmp_path / "training" / "record.json").read_text())
     assert record["steps"] == 22 and record["hours"] > 7.5 / 3600
@@ -132,7 +138,7 @@ def test_training_takes_bfloat16_where_the_processor_has_units_for_it(able, monk
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.bfloat16=null"]), resolve=True)
     monkeypatch.setattr(training, "has_bfloat16", lambda device: able)
-    trainer = training.Trainer(config["generator"], config["critic"], config["train"])
+    trainer = training.Trainer(config["generator"], config["discriminator"], config["train"])
     with trainer.cast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype is (torch.bfloat16 if able else torch.float32)
@@ -166,11 +172,11 @@ def test_features_that_only_some_pictures_have_are_learned_by_their_mean_and_not
 def test_only_a_step_that_finds_its_graphs_compiled_uses_threads(shard, monkeypatch):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.lessons=0"]), resolve=True)
-    trainer = training.Trainer(config["generator"], config["critic"], config["train"])
+    trainer = training.Trainer(config["generator"], config["discriminator"], config["train"])
     assert trainer.compiled, "nothing is to be compiled"
     trainer.compiled = False
     seen = []
-    for name in ("critic_gradients", "generator_gradients"):
+    for name in ("discriminator_gradients", "generator_gradients"):
         work = getattr(trainer, name)
         monkeypatch.setattr(trainer, name, lambda *part, work=work: seen.append(threading.get_ident()) or work(*part))
     pictures, main = training.Pictures([shard]), threading.get_ident()
@@ -196,27 +202,27 @@ def test_a_free_linear_map_has_any_norm_and_the_packages_arithmetic():
     assert len(maps) > 1 and all(isinstance(module, networks.FreeLinear) for module in maps)
 
 
-def test_the_critic_goes_out_without_its_eye_for_z():
-    critic = networks.PairCritic([4, 8], 16, z_dim=128)
-    plain = critic.as_discriminator()
-    x, classes = critic.features(torch.rand(4, 3, 16, 16))[-1], F.one_hot(torch.arange(4), 16).float()
-    assert torch.equal(plain.judge(x, classes), critic.judge(x, classes))
-    assert torch.equal(critic.judge_pair(x, classes, torch.zeros(4, 128)), critic.judge(x, classes))
-    assert not torch.equal(critic.judge_pair(x, classes, torch.ones(4, 128)), critic.judge(x, classes))
+def test_the_discriminator_goes_out_without_its_eye_for_z():
+    discriminator = networks.PairDiscriminator([4, 8], 16, z_dim=128)
+    plain = discriminator.as_discriminator()
+    x, classes = discriminator.features(torch.rand(4, 3, 16, 16))[-1], F.one_hot(torch.arange(4), 16).float()
+    assert torch.equal(plain.judge(x, classes), discriminator.judge(x, classes))
+    assert torch.equal(discriminator.judge_pair(x, classes, torch.zeros(4, 128)), discriminator.judge(x, classes))
+    assert not torch.equal(discriminator.judge_pair(x, classes, torch.ones(4, 128)), discriminator.judge(x, classes))
 
 
-def test_the_critic_judges_places_by_what_lies_around_them():
+def test_the_discriminator_judges_places_by_what_lies_around_them():
     torch.manual_seed(0)
-    critic = networks.PairCritic([4, 8, 8], 16, z_dim=128)
+    discriminator = networks.PairDiscriminator([4, 8, 8], 16, z_dim=128)
     images, classes = torch.rand(4, 3, 32, 32) * 2 - 1, F.one_hot(torch.arange(4), 16).float()
     altered = images.clone()
     altered[:, :, :8, :8] *= -1
-    before, after = (critic.judge_places(critic.features(x), classes) for x in (images, altered))
+    before, after = (discriminator.judge_places(discriminator.features(x), classes) for x in (images, altered))
     assert [scores.shape for scores in before] == [(4, 1, 16, 16), (4, 1, 8, 8)]
     for a, b in zip(before, after, strict=True):
         assert not torch.equal(a[:, :, 0, 0], b[:, :, 0, 0])
         assert torch.allclose(a[:, :, -1, -1], b[:, :, -1, -1], atol=1e-6)
-    others = critic.judge_places(critic.features(images), classes.roll(1, 0))
+    others = discriminator.judge_places(discriminator.features(images), classes.roll(1, 0))
     assert all(not torch.equal(a, b) for a, b in zip(before, others, strict=True))
 
 
@@ -230,9 +236,9 @@ def test_the_trained_network_is_the_packages(tmp_path):
     for module in generator.modules():
         if isinstance(module, networks.FreeLinear):
             module.weight_orig.data *= 1.5  # what a spectral norm would take back
-    critic = Discriminator([4, 8], 16)
+    discriminator = Discriminator([4, 8], 16)
     exporting.export(
-        generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
+        generator, discriminator, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
     )
 
     config = read_config(tmp_path / "config.json")
@@ -272,20 +278,20 @@ def test_a_steady_batch_norm_is_used_as_stored_and_learns_as_a_batchs():
     assert torch.allclose(gradients[1], gradients[0] * ratio[:, None, None], atol=1e-4)
 
 
-def test_the_critic_comes_back_as_it_was_saved(tmp_path):
+def test_the_discriminator_comes_back_as_it_was_saved(tmp_path):
     torch.manual_seed(0)
-    generator, critic = networks.TrainableGenerator(TINY), Discriminator([4, 8], 16)
+    generator, discriminator = networks.TrainableGenerator(TINY), Discriminator([4, 8], 16)
     exporting.export(
-        generator, critic, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
+        generator, discriminator, {"channels": [4, 8], "num_classes": 16}, tmp_path, samples=networks.STATISTICS_BATCH
     )
-    loaded = load_discriminator(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+    loaded = load_discriminator(tmp_path / "discriminator.safetensors", tmp_path / "discriminator.json")
     images = torch.rand(4, 3, 16, 16) * 2 - 1
-    for mine, theirs in zip(critic.features(images), loaded.features(images), strict=True):
+    for mine, theirs in zip(discriminator.features(images), loaded.features(images), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    (tmp_path / "critic.json").write_text(json.dumps({"channels": [4, 9], "num_classes": 16}))
+    (tmp_path / "discriminator.json").write_text(json.dumps({"channels": [4, 9], "num_classes": 16}))
     with pytest.raises(UserError, match=r"does not fit"):
-        load_discriminator(tmp_path / "critic.safetensors", tmp_path / "critic.json")
+        load_discriminator(tmp_path / "discriminator.safetensors", tmp_path / "discriminator.json")
 
 
 def test_the_embedded_statistics_are_those_of_the_embedded_weights():

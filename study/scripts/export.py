@@ -27,13 +27,13 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
-    trainer = Trainer(config["generator"], config["critic"], config["train"])
+    trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     if arguments.checkpoint:
         trainer.restore(torch.load(arguments.checkpoint, weights_only=True))
     export(
         trainer.averaged(),
-        trainer.critic.as_discriminator(),
-        config["critic"],
+        trainer.discriminator.as_discriminator(),
+        config["discriminator"],
         arguments.folder,
         samples=arguments.samples,
         steps=trainer.step,

@@ -17,11 +17,11 @@ STUDY = Path(__file__).resolve().parents[1]
 
 
 def draw_curves(table: Path, output: Path) -> None:
-    """Distance to the paired pictures, and what the critic says, over the images drawn."""
+    """Distance to the paired pictures, and what the discriminator says, over the images drawn."""
     with table.open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
-    judged = [row for row in rows if row["loss_critic"]]  # the rows after the lessons
+    judged = [row for row in rows if row["loss_discriminator"]]  # the rows after the lessons
 
     def smooth(name: str, window: int = 25) -> tuple[list[float], list[float]]:
         mine = rows if name == "pyramid" else judged
@@ -29,13 +29,16 @@ def draw_curves(table: Path, output: Path) -> None:
         return [row["images"] / 1000 for row in mine], [sum(row[name] for row in span) / len(span) for span in spans]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-    for axes, names in ((left, ("pyramid", "features")), (right, ("score_drawn", "score_generated", "loss_critic"))):
+    for axes, names in (
+        (left, ("pyramid", "features")),
+        (right, ("score_drawn", "score_generated", "loss_discriminator")),
+    ):
         for name in names:
             axes.plot(*smooth(name), label=name.replace("_", " "))
         axes.set_xlabel("thousand images")
         axes.legend(frameon=False)
     left.set_title("distance to the paired picture")
-    right.set_title("critic")
+    right.set_title("discriminator")
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=90)
 

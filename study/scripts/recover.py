@@ -1,4 +1,4 @@
-"""Find the generator's own samples again, and approach the painting by the same walk; figures and pictures."""
+"""Find the generator's own samples again, and approach the painting by the same descent; figures and pictures."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ OPTIMIZER = {
     "decay": 0.25,
     "bound": "clamp",
 }
-TRIES = 32  # random starts, of which the walk takes the nearest
+TRIES = 32  # random starts, of which descent takes the nearest
 
 logger = logging.getLogger("recover")
 
@@ -42,7 +42,7 @@ def picture_tensor(path: Path, size: int) -> Tensor:
 
 
 def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Walk towards targets [N, 3, S, S], each from the nearest of a few random starts; arrivals and starts."""
+    """Descend towards targets [N, 3, S, S], each from the nearest of a few random starts; arrivals and starts."""
     n, classes = len(targets), generator.config.num_classes
     dice = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -22,7 +22,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
-    trainer = Trainer(config["generator"], config["critic"], config["train"])
+    trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     train(trainer, Pictures(sorted(arguments.pictures)), arguments.folder)
 
 
