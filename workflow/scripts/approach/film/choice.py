@@ -9,8 +9,8 @@ from approach.errors import UserError
 def choose(film: dict, trajectories: Iterable[dict]) -> dict:
     """Which three walks a film shows, and why: the content of film.json.
 
-    `film` is an entry of `film_table`; `trajectories` the rows of trajectories.csv (text or numbers). Ranks are taken of
-    `final_<by>`, or of the first measure of lpips, l2 that is there; a failed walk is chosen only where no other is
+    `film` is an entry of `film_table`; `trajectories` the rows of trajectories.csv (text or numbers). Ranks are taken
+    of `final_<by>`, or of the first measure of lpips, l2 that is there; a failed walk is chosen only where no other is
     left. Returns {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values,
     trajectory, status, last_step, metrics}}.
     """
