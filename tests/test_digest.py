@@ -80,5 +80,5 @@ def test_what_was_read_once_is_not_parsed_again(scripts, monkeypatch):
 def test_the_inversion_knows_nothing_of_films(root):
     scripts = root / "workflow" / "scripts"
     names = {path.stem for path in closure(scripts / "invert.py", scripts)}
-    assert {"walk", "losses", "generator", "starts"} <= names
-    assert not names & {"film", "ffmpeg", "montage", "plots", "page", "plan", "schema", "sweep", "tables", "render"}
+    assert {"descent", "losses", "generator", "starts"} <= names
+    assert not names & {"choice", "encode", "montage", "plots", "page", "plan", "schema", "sweep", "tables", "render"}

@@ -24,7 +24,7 @@ def yardstick(trajectories: pd.DataFrame) -> str:
 def arrivals_table(trajectories: pd.DataFrame) -> pd.DataFrame:
     """All arrivals, the closest first; failed walks last.
 
-    `trajectories` as trajectories.csv. Adds `by_closeness` and `by_strangeness` (places from 1; empty for a failed walk)
+    `trajectories` as trajectories.csv. Adds `by_closeness` and `by_strangeness` (places from 1; empty where it failed)
     and `walk`, the name by which a film of chosen walks (`vary: trajectory`) calls it.
     """
     by = f"final_{yardstick(trajectories)}"

@@ -39,8 +39,8 @@ def survey(
     Returns:
         x [W], y [H]: coordinates on the plane, in units of the conditioning; surface [H, W]: the loss there;
         arrivals [3, 2] and arrival_losses [3]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the
-        plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]: the loss
-        there.
+        plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]:
+        the loss there.
     """
     paths = [path_conditioning(generator, z, classes, np.arange(len(z))).double().cpu().numpy() for z, classes in walks]
     ends = np.stack([path[-1] for path in paths])
