@@ -1,15 +1,13 @@
 """Make the target: the picture, cropped or padded to the generator's square."""
 
-import json
-from pathlib import Path
-
+from approach.files import read_json
 from approach.job import job
 from approach.sources import sha256_of
 from approach.target import prepare_target
 from PIL.PngImagePlugin import PngInfo
 
 with job(snakemake.log[0], "target") as log:
-    size = json.loads(Path(snakemake.input.architecture).read_text(encoding="utf-8"))["output_dim"]
+    size = read_json(snakemake.input.architecture)["output_dim"]
     options = snakemake.params.target
     picture = prepare_target(snakemake.input.picture, size, fit=options["fit"], focus=options["focus"])
     origin = PngInfo()
