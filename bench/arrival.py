@@ -71,7 +71,7 @@ def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision:
     began = time.perf_counter()
     seeds = list(range(len(begin.z)))
     wanted = {"device": "cpu", "precision": precision, "threads": torch.get_num_threads(), "steps": steps,
-              "compile": "auto", "micro_batch": None}  # fmt: skip
+              "compile": "auto", "graphs": False, "micro_batch": None}  # fmt: skip
     decisions = decide(wanted, seeds, task.config)
     generator = load_generator(task.weights, task.config, truncation=TRUNCATION, precision=precision)
     generator.set_compiled(decisions["compiled"])

@@ -29,7 +29,7 @@ in an experiment.
 | `generator` | a file of `config/generator/` |
 | `loss` | a file of `config/loss/`; several are a sweep |
 | `lr` | `optimizer.lr`; several are a sweep |
-| `steps`, `seeds_per_job`, `device`, `overwrite` | the keys below |
+| `steps`, `seeds_per_job`, `device`, `graphs`, `overwrite` | the keys below |
 | `seeds` | N stands for 0..N-1; `0,3,7` or `[5]` are those |
 | `video` | a file of `config/video/` |
 | `hydra` | any other keys, as Hydra overrides |

@@ -5,13 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from approach.biggan import precision
 from approach.biggan.generator import load_generator, read_config
 from approach.biggan.pointwise import missing_compiler
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
+from approach.inversion import batch
 from approach.inversion import gradient as passes
 from approach.losses.losses import LossValues
+from approach.planning.plan import inversion_config, make_plan
 from test_generator import latents, ours, pictures_and_gradients, write_config
 
 
@@ -124,6 +127,17 @@ def test_compilation_is_decided_by_what_it_saves(shared, caplog, monkeypatch):
     monkeypatch.setattr(precision, "missing_compiler", lambda device: "no C++ compiler is installed")
     assert not precision.decide_compile("always", big, 10**9, "cpu")
     assert "no C++ compiler" in caplog.text
+
+
+def test_graphs_are_a_key_of_their_own_that_the_gpu_profile_sets(root, tiny, monkeypatch):
+    profile = yaml.safe_load((root / "profiles" / "gpu" / "configuration.yaml").read_text())
+    wanted = [inversion_config(make_plan(given, root).base) for given in ({}, {"hydra": "compile=always"}, profile)]
+    assert [config["graphs"] for config in wanted] == [False, False, True]
+    monkeypatch.setattr(batch, "free_memory", lambda device: 10**9)
+    for config, device, expected in zip(
+        [wanted[1], *[wanted[2]] * 3], ["cuda", "cuda:1", "cuda", "cpu"], [False, True, True, False], strict=True
+    ):
+        assert batch.decide({**config, "device": device}, [0, 1], tiny[0])["graphs"] == expected
 
 
 def test_sub_batch_fits_memory(shared):

@@ -65,8 +65,7 @@ def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dic
         "precision": precision,
         "threads": config["threads"],
         "compiled": decide_compile(config["compile"], architecture, len(seeds) * (config["steps"] + 1), device),
-        # a replayed graph cannot be split when memory runs out, so it is used where compilation is asked for
-        "graphs": device.startswith("cuda") and config["compile"] == "always",
+        "graphs": device.startswith("cuda") and config["graphs"],
         "micro_batch": min(config["micro_batch"] or fits, len(seeds)),
         "split_at": [],
     }

@@ -28,6 +28,7 @@ TO_HYDRA = {
     "steps": "steps",
     "seeds_per_job": "seeds_per_job",
     "device": "device",
+    "graphs": "graphs",
     "video": "video",
 }
 SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", "hydra"]
@@ -260,7 +261,7 @@ def needed_downloads(settings) -> dict[str, dict]:
 def inversion_config(config: dict) -> dict:
     """What the inversion uses: changing anything in it means another walk."""
     optimizer = {key: value for key, value in config["optimizer"].items() if key != "betas"}
-    chosen = ("loss", "start", "steps", "precision", "compile", "micro_batch", "threads", "device")
+    chosen = ("loss", "start", "steps", "precision", "compile", "graphs", "micro_batch", "threads", "device")
     return {
         "truncation": config["generator"]["truncation"],
         "optimizer": optimizer,

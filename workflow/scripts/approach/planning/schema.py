@@ -155,6 +155,7 @@ class Config(Section):
     threads: int = key("torch's threads in a walk", "threads", ge=1, le=1024)
     precision: Literal["float32", "tf32", "bf16", "float64"] = key("arithmetic of the walk's generator and loss")
     compile: Literal["auto", "always", "never"] = key("torch.compile for the walk")
+    graphs: bool = key("record each evaluation as a CUDA graph and replay it; NVIDIA GPUs only")
     micro_batch: int | None = key("seeds per forward pass; null: as many as fit into memory", "seeds", ge=1)
     metrics: list[Metric] = key("yardsticks taken of every walk: l2, ssim, lpips", min_length=1)
     generator: Generator
