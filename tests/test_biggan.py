@@ -11,7 +11,7 @@ import torch
 from approach.biggan.generator import read_config
 from approach.biggan.stand_in import seeded_state
 from approach.trajectories import read_trajectory
-from conftest import Workflow
+from helpers.runs import Workflow
 from PIL import Image
 
 

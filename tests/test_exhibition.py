@@ -15,7 +15,7 @@ from approach.film.exhibition import (
     wrong,
 )
 from approach.film.probe import read_frames
-from test_film import noise, number_of, numbered
+from helpers.frames import noise, number_of, numbered
 
 HEIGHT, FPS, COUNT = 180, 25, 60
 H264, PRORES = {"preset": "veryfast", "mbit": 2}, {"prores": True}

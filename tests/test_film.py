@@ -17,25 +17,13 @@ from approach.film.probe import count_frames, mismatch, read_film, read_frames
 from approach.film.render import render_frames
 from approach.film.timing import film_timing
 from approach.planning.films import film_table
+from helpers.frames import noise, number_of, numbered
+from helpers.generators import StandIn
+from helpers.tables import trajectory_rows
+from helpers.trajectories import random_trajectory, spell
 
 AXES = {"loss": ["l2", "lpips"], "lr": [0.02, 0.05]}
 CODEC = {"crf": 12, "preset": "ultrafast"}
-
-
-def spell(values):
-    return "+".join(f"{key}~{value}" for key, value in values.items())
-
-
-def trajectory_rows(settings, seeds, failed=()):
-    rows = []
-    for setting in settings:
-        for seed in seeds:
-            status = "failed" if (setting, seed) in failed else "ok"
-            # Seed 0 is nearest, then 1, 2...; the fourth is the strangest.
-            row = {"setting": setting, "seed": str(seed), "final_loss": 0.5, "final_l2": f"{0.1 * (seed + 1)}"}
-            row |= {"final_ssim": 1 - 0.1 * seed, "strangeness": 9.0 if seed == 3 else 1.0, "status": status}
-            rows.append(row | {"last_step": "40" if status == "failed" else "300", "trajectories": f"{setting}.st"})
-    return rows
 
 
 # ---------------------------------------------------------------------------------------------------- the table
@@ -173,35 +161,8 @@ def test_a_measure_that_was_not_taken_is_one_clear_line():
 # ---------------------------------------------------------------------------------------------------- the frames
 
 
-class StandIn(torch.nn.Module):
-    """Something with the generator's interface: the image is a smooth function of the conditioning."""
-
-    def __init__(self, size=64):
-        super().__init__()
-        source = torch.Generator().manual_seed(0)
-        self.size = size
-        self.embedding = torch.nn.Parameter(torch.randn(128, 10, generator=source))
-        self.paint = torch.nn.Parameter(torch.randn(256, 3 * 64, generator=source) / 16)
-        self.made = 0
-
-    def conditioning(self, z, classes):
-        return torch.cat([z, classes @ self.embedding.T], dim=1)
-
-    def forward(self, conditioning):
-        self.made += len(conditioning)
-        coarse = (conditioning @ self.paint).view(-1, 3, 8, 8)
-        return torch.nn.functional.interpolate(coarse, size=(self.size, self.size), mode="bicubic").tanh()
-
-
-def walk(steps, seed=0):
-    source = np.random.default_rng(seed)
-    z = np.cumsum(source.normal(size=(steps + 1, 128)) * 0.1, axis=0).astype(np.float32)
-    classes = source.dirichlet(np.ones(10), size=steps + 1).astype(np.float32)
-    return z, classes
-
-
 def test_frames_between_steps_interpolate_the_conditioning():
-    generator, (z, classes) = StandIn(), walk(10)
+    generator, (z, classes) = StandIn(), random_trajectory(10)
     frames = list(render_frames(generator, z, classes, [0, 0, 2.5, 10, 10, 10], batch=2))
     assert len(frames) == 6 and generator.made == 3 and frames[0].dtype == np.uint8 and frames[0].shape == (64, 64, 3)
     seen = generator.conditioning(torch.from_numpy(z), torch.from_numpy(classes))
@@ -212,32 +173,6 @@ def test_frames_between_steps_interpolate_the_conditioning():
 
 
 # ---------------------------------------------------------------------------------------------------- the encodes
-
-
-def noise(count, height=66, width=70, seed=0):
-    source = np.random.default_rng(seed)
-    return [source.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
-
-
-def numbered(count, size=64):
-    """Frames that say in black and white blocks which they are."""
-    frames = []
-    for number in range(count):
-        bits = [(number >> bit) & 1 for bit in range(16)]
-        frames.append(
-            np.array(bits, np.uint8).reshape(4, 4, 1).repeat(3, axis=2).repeat(size // 4, 0).repeat(size // 4, 1) * 255
-        )
-    return frames
-
-
-def number_of(picture):
-    size = picture.shape[0] // 4
-    bits = [
-        picture[size * row + size // 2, size * column + size // 2].mean() > 127
-        for row in range(4)
-        for column in range(4)
-    ]
-    return sum(int(bit) << place for place, bit in enumerate(bits))
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 47)])

@@ -12,26 +12,9 @@ from approach.biggan.folding import statistics_row
 from approach.biggan.generator import class_names, load_generator, read_config, read_weights
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
+from helpers.generators import VARIED, latents, ours, pictures_and_gradients, write_config
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import save_file
-
-TINY = {
-    "output_dim": 32,
-    "z_dim": 128,
-    "class_embed_dim": 128,
-    "channel_width": 16,
-    "num_classes": 20,
-    "layers": [[False, 16, 16], [True, 16, 8], [False, 8, 8], [True, 8, 4], [True, 4, 2], [False, 2, 1]],
-    "attention_layer_position": 4,
-    "eps": 1e-4,
-    "n_stats": 51,
-}
-
-
-def write_config(tmp_path, **changes):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(TINY | changes))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +25,9 @@ def tiny(tmp_path_factory):
 
 def package(config, weights, dtype=torch.float64):
     fields = dataclasses.asdict(config)
-    model = BigGAN(BigGANConfig.from_dict({key: fields[key] for key in TINY})).eval().requires_grad_(False)
+    model = BigGAN(BigGANConfig.from_dict({key: fields[key] for key in VARIED})).eval().requires_grad_(False)
     model.to(dtype).load_state_dict(weights)
     return model
-
-
-def latents(config, n=2, seed=0, dtype=torch.float64):
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, config.z_dim, generator=random, dtype=dtype)
-    logits = 3 * torch.randn(n, config.num_classes, generator=random, dtype=dtype)
-    return z.requires_grad_(), logits.requires_grad_()
-
-
-def pictures_and_gradients(make, config, dtype=torch.float64, **options):
-    z, logits = latents(config, dtype=dtype, **options)
-    images = make(z, torch.softmax(logits, 1))
-    waves = torch.linspace(-1, 1, images[0].numel(), dtype=torch.float64).mul(20).sin().view_as(images[0])
-    ((images - waves.to(images.dtype)) ** 2).mean((1, 2, 3)).sum().backward()
-    return images.detach().double(), z.grad.double(), logits.grad.double()
-
-
-def ours(generator):
-    return lambda z, classes: generator(generator.conditioning(z, classes))
 
 
 def distance(a, b):

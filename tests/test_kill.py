@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 from approach.inversion import checkpoint
-from conftest import ROOT, Workflow
+from helpers.paths import ROOT
+from helpers.runs import Workflow
 
 KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 1200}
 SETTING = "loss~pyramid+lr~0.05"

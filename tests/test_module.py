@@ -2,7 +2,8 @@
 
 import subprocess
 
-from conftest import ROOT, SNAKEMAKE, count_jobs
+from helpers.paths import ROOT, SNAKEMAKE
+from helpers.runs import count_jobs
 
 OUTER = """
 module walks:

@@ -12,9 +12,10 @@ from approach.page.page import arrivals_data, film_data, finite, href, page, ren
 from approach.pictures.arrivals import arrivals_table, film_command
 from approach.pictures.itinerary import itinerary_streams
 from approach.pictures.panorama import bare_map
+from helpers.frames import number_of, numbered
+from helpers.tables import trajectory_table
+from helpers.trajectories import NAMES, slowing_trajectory
 from PIL import Image
-from test_film import number_of, numbered
-from test_pictures import NAMES, rush, trajectory_rows
 
 NASTY = "</script><script>document.title='broken'</script>"
 COMMAND = f"snakemake --cores all --config 'name={NASTY}'"
@@ -67,7 +68,7 @@ def opened(tmp_path_factory, timing):
     results = tmp_path_factory.mktemp("a strange # place") / "results" / "study"
     count, films = timing["frames"], []
     folder = results / "page"
-    walks = [rush(seed)[1] for seed in range(3)]
+    walks = [slowing_trajectory(seed)[1] for seed in range(3)]
     for name in FILMS:
         at = results / "films" / name
         at.mkdir(parents=True)
@@ -93,7 +94,7 @@ def opened(tmp_path_factory, timing):
         data |= {"video": href(at / "triptych.mp4", folder), "file": f"films/{name}/triptych.mp4"}
         data["panorama"] |= {"map": href(at / "panorama-map.png", folder), "whole": href(at / "panorama.png", folder)}
         films.append(data)
-    table = arrivals_table(trajectory_rows(7, failed=[3]))
+    table = arrivals_table(trajectory_table(7, failed=[3]))
     pictures = {walk: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, walk in enumerate(table["walk"])}
     text = page(
         name=f"study {NASTY}",
@@ -292,7 +293,7 @@ def test_a_page_without_a_film_is_still_a_page(browser, opened, tmp_path):
         name="short",
         films=[],
         arrivals=arrivals_data(
-            arrivals_table(trajectory_rows(2)), {f"loss~l2+lr~0.02/{s}": np.zeros((8, 8, 3), np.uint8) for s in (0, 1)}
+            arrivals_table(trajectory_table(2)), {f"loss~l2+lr~0.02/{s}": np.zeros((8, 8, 3), np.uint8) for s in (0, 1)}
         ),
         record={},
         target=np.zeros((8, 8, 3), np.uint8),

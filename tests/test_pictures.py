@@ -1,4 +1,4 @@
-"""What explains the walks: change along them, panorama, itinerary, arrivals, veil."""
+"""What explains the walks: change along them, panorama, itinerary, arrivals, fog."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from approach.film.fog import veil
+from approach.film.fog import fog
 from approach.film.frame_distance import frame_distances
 from approach.film.render import render_frames
 from approach.film.timing import distances, film_timing
@@ -24,30 +24,10 @@ from approach.pictures.panorama import PALETTES, bare_map, panorama, ridge
 from approach.pictures.survey import PROFILE_POINTS, plane, survey
 from approach.planning.films import film_table
 from approach.target import Target
+from helpers.generators import Smooth, StandIn
+from helpers.tables import trajectory_table
+from helpers.trajectories import NAMES, STEPS, random_trajectory, slowing_trajectory, spell
 from PIL import Image
-from test_film import StandIn, spell, walk
-
-STEPS = 120
-
-
-class Smooth(StandIn):
-    """The stand-in with a buffer, as the generator has them."""
-
-    def __init__(self, size=64):
-        super().__init__(size)
-        self.register_buffer("anything", torch.zeros(1))
-
-
-def rush(seed):
-    """A walk as searches go: fast at first, then slower and slower, with a tremble that fades."""
-    source = np.random.default_rng(seed)
-    way = 1 - np.exp(-np.arange(STEPS + 1) / 12)[:, None]
-    tremble = 0.01 * np.exp(-np.arange(STEPS + 1) / 50)[:, None] * source.normal(size=(STEPS + 1, 128))
-    z = source.normal(size=128) + way * source.normal(size=128) * 1.5 + tremble
-    logits = source.normal(size=10) + way * source.normal(size=10) * 2
-    classes = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return z.astype(np.float32), classes.astype(np.float32)
-
 
 # ---------------------------------------------------------------------------------------------------- perceived time
 
@@ -69,7 +49,7 @@ def second_distance(frames):
 @pytest.mark.parametrize("clock", ["own", "common"])
 def test_equal_change_is_seen_as_equal_change(clock, record_property):
     generator = Smooth()
-    walks = [rush(seed) for seed in range(3)]
+    walks = [slowing_trajectory(seed) for seed in range(3)]
     changes = [frame_distances(generator, *one) for one in walks]
     video = {"fps": 25, "seconds": 9.6, "hold": 0, "ease": 0, "loop": False, "time": "perceived", "clock": clock}
     film = film_timing(video, [STEPS] * 3, changes)
@@ -98,7 +78,7 @@ def test_equal_change_is_seen_as_equal_change(clock, record_property):
 
 
 def test_rushing_steps_are_looked_at_more_closely():
-    found = frame_distances(Smooth(32), *rush(0))
+    found = frame_distances(Smooth(32), *slowing_trajectory(0))
     steps = np.arange(STEPS + 1)
     assert found["pictures"].dtype == np.float16 and found["pictures"].shape[1:] == (32, 32, 3)
     assert np.isin(steps, found["positions"]).all() and (np.diff(found["positions"]) > 0).all()
@@ -117,16 +97,16 @@ def height(images):
 
 @pytest.fixture(scope="module")
 def surveyed():
-    return survey(Smooth(16), height, [rush(seed) for seed in range(3)], 24)
+    return survey(Smooth(16), height, [slowing_trajectory(seed) for seed in range(3)], 24)
 
 
 def test_the_plane_goes_through_the_arrivals(surveyed):
     generator = Smooth(16).requires_grad_(False)
     for number in range(3):
-        z, classes = rush(number)
+        z, classes = slowing_trajectory(number)
         last = generator.conditioning(torch.from_numpy(z[-1:]), torch.from_numpy(classes[-1:]))
         assert float(height(generator(last)).total) == pytest.approx(surveyed["arrival_losses"][number], rel=1e-3)
-        way = surveyed[f"walk_{number + 1}"]
+        way = surveyed[f"trajectory_{number + 1}"]
         assert way.shape == (STEPS + 1, 3) and way[-1, 2] == pytest.approx(0, abs=1e-4) and way[0, 2] > 1
         assert np.allclose(way[-1, :2], surveyed["arrivals"][number])
     # the surface is the profile where the two cross
@@ -157,7 +137,7 @@ def test_arrivals_on_a_line_or_a_point_still_have_a_plane(ends):
 
 
 def test_three_searches_that_arrive_at_one_place_can_be_drawn(tmp_path):
-    found = survey(Smooth(16), height, [rush(0)] * 3, 8)
+    found = survey(Smooth(16), height, [slowing_trajectory(0)] * 3, 8)
     panorama(found, tmp_path / "p.png", labels="abc", loss="l2", title="one place", colours="fog")
     assert Image.open(tmp_path / "p.png").width > 3000
 
@@ -177,11 +157,9 @@ def test_the_panorama_is_drawn_from_the_file_alone(surveyed, tmp_path, colours):
 
 # ---------------------------------------------------------------------------------------------------- itinerary
 
-NAMES = ["lighthouse, beacon", "shore", "alp", "cliff", "dock", "lake", "tree", "lamp", "snow", "road"]
-
 
 def test_streams_add_up_and_are_named():
-    walks = [rush(seed)[1] for seed in range(3)]
+    walks = [slowing_trajectory(seed)[1] for seed in range(3)]
     edges = stacked(walks[0], chosen_categories(walks))
     assert edges.shape == (10, STEPS + 1)
     assert np.allclose(edges[-1], 1, atol=1e-5) and (np.diff(edges, axis=0) >= -1e-6).all()
@@ -210,27 +188,8 @@ def test_itineraries_of_any_size_are_drawn(tmp_path, steps, categories):
 # ---------------------------------------------------------------------------------------------------- arrivals
 
 
-def trajectory_rows(count, failed=()):
-    rows = [
-        {
-            "setting": "loss~l2+lr~0.02",
-            "loss": "l2",
-            "seed": seed,
-            "final_l2": 0.1 + 0.01 * ((seed * 7) % count),
-            "arrival_class": "alp",
-            "final_loss": 1.0,
-            "strangeness": float((seed * 3) % count),
-            "status": "failed" if seed in failed else "ok",
-            "last_step": 12 if seed in failed else 300,
-            "trajectories": "x.safetensors",
-        }
-        for seed in range(count)
-    ]
-    return pd.DataFrame(rows)
-
-
 def test_arrivals_in_order():
-    table = arrivals_table(trajectory_rows(10, failed=[0]))
+    table = arrivals_table(trajectory_table(10, failed=[0]))
     assert table["final_l2"].iloc[:9].is_monotonic_increasing and table["status"].iloc[-1] == "failed"
     assert table["by_closeness"].tolist()[:9] == list(range(1, 10)) and pd.isna(table["by_closeness"].iloc[-1])
     strangest = table.sort_values("by_strangeness").iloc[0]
@@ -247,13 +206,13 @@ def test_the_line_of_the_gallery_makes_a_film():
 
 @pytest.mark.parametrize("count", [1, 3, 60])
 def test_the_gallery_of_few_and_many(count):
-    table = arrivals_table(trajectory_rows(count, failed=[1]))
+    table = arrivals_table(trajectory_table(count, failed=[1]))
     pictures = {walk: np.full((16, 16, 3), 90, np.uint8) for walk in table["walk"]}
     sheet = arrivals_sheet(table, pictures, np.zeros((16, 16, 3), np.uint8), title="study: arrivals", tile=64)
     assert sheet.width < 900 and sheet.height < 1800
 
 
-# ---------------------------------------------------------------------------------------------------- veil
+# ---------------------------------------------------------------------------------------------------- fog
 
 
 def test_fog_lies_where_the_picture_is_wrong_and_lifts():
@@ -261,7 +220,7 @@ def test_fog_lies_where_the_picture_is_wrong_and_lifts():
     target = Target(aim, torch.ones(1, 64, 64))
     start = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     near = aim + 0.02
-    lay = veil(target, torch.stack([start, near]), 0.9)
+    lay = fog(target, torch.stack([start, near]), 0.9)
     half = start.clone()
     half[:, :, 32:] = near[:, :, 32:]
     before = torch.stack([start, half, near])
@@ -269,19 +228,19 @@ def test_fog_lies_where_the_picture_is_wrong_and_lifts():
     moved = (after - before).abs().mean(1)
     assert moved[0].mean() > 5 * moved[2].mean() and moved[2].mean() < 0.05
     assert moved[1, :, :24].mean() > 4 * moved[1, :, 40:].mean()
-    assert torch.equal(veil(target, torch.stack([start, near]), 0.0)(before), before)
+    assert torch.equal(fog(target, torch.stack([start, near]), 0.0)(before), before)
 
 
 def test_no_fog_on_the_padding():
     mask = torch.ones(1, 64, 64)
     mask[:, :16] = 0
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    after = veil(Target(torch.zeros(3, 64, 64), mask), images, 1.0)(images)
+    after = fog(Target(torch.zeros(3, 64, 64), mask), images, 1.0)(images)
     assert torch.equal(after[:, :, :16], images[:, :, :16]) and not torch.equal(after, images)
 
 
 def test_frames_are_finished_before_they_become_frames():
-    z, classes = walk(3)
+    z, classes = random_trajectory(3)
     plain, inverted = (
         list(render_frames(StandIn(), z, classes, [0, 1.5, 3], **more)) for more in ({}, {"finish": torch.neg})
     )

@@ -13,7 +13,7 @@ from approach.film.probe import read_film
 from approach.losses.losses import build_loss
 from approach.target import read_target
 from approach.trajectories import read_trajectory
-from conftest import Workflow
+from helpers.runs import Workflow
 from PIL import Image
 
 SETTINGS = ["loss~l2+lr~0.05", "loss~pyramid+lr~0.05"]

@@ -15,7 +15,7 @@ from approach.inversion import batch
 from approach.inversion import gradient as passes
 from approach.losses.losses import LossValues
 from approach.planning.plan import inversion_config, make_plan
-from test_generator import latents, ours, pictures_and_gradients, write_config
+from helpers.generators import latents, ours, pictures_and_gradients, write_config
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import zipfile
 
 import pytest
 from approach.film.encode import encode_film, write_frames
-from conftest import Workflow
+from helpers.frames import numbered
+from helpers.runs import Workflow
 from PIL import Image
 from safetensors.numpy import save_file
-from test_film import numbered
 
 KEYS = {"name": "told", "loss": "l2", "seeds": 3, "steps": 4}
 FILM = "starts+loss~l2+lr~0.05"

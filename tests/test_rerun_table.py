@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from copy import copy
 
 import pytest
-from conftest import ROOT, Workflow, count_jobs
+from helpers.paths import ROOT
+from helpers.runs import Workflow, count_jobs
 from PIL import Image
 
 KEYS = {"name": "table", "loss": "l2", "seeds": 3, "steps": 4, "target": "target.png"}

@@ -10,7 +10,8 @@ import yaml
 from approach.film.probe import read_film, read_frames
 from approach.film.timing import distances
 from approach.pictures.arrivals import film_command
-from conftest import ROOT, SNAKEMAKE, Workflow, count_jobs
+from helpers.paths import ROOT, SNAKEMAKE
+from helpers.runs import Workflow, count_jobs
 from PIL import Image
 
 KEYS = {"name": "looks", "loss": "l2", "seeds": 3, "steps": 4}

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 from approach.devices import gpus_needed, resolve_device
-from conftest import ROOT, Workflow, count_jobs
+from helpers.paths import ROOT
+from helpers.runs import Workflow, count_jobs
 
 ETC = Path("/etc/slurm")
 DAEMONS = ("munged", "slurmctld", "slurmd")

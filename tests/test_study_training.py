@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, SNAKEMAKE
+from helpers.paths import ROOT, SNAKEMAKE
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig

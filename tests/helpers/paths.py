@@ -1,0 +1,8 @@
+"""Where the project, its test data and its programs lie."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
