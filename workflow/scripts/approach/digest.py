@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 # Modules that report on the work (log lines, error texts, the preview) and shape no product: not tracked.
@@ -19,80 +21,106 @@ BYSTANDERS = ("errors.py", "job.py", "preview.py")
 KEPT = Path(".snakemake/approach-digests")
 READER = sys.version.encode() + Path(__file__).read_bytes()
 
-Import = tuple[int, list[str]]  # how many leading dots, and the parts of the name
+Import = tuple[int, list[str], str]  # how many leading dots, the parts of the name, and the name it is bound to
+Groups = list[list[Import]]  # imports that follow one another make a group: their order says nothing
 
 
-def _statements(node: ast.AST):
-    """Yield the statements in a node, however deep. Expressions hold neither imports nor docstrings: not entered."""
+def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the lists of statements in a node, however deep. Expressions hold neither imports nor docstrings."""
     for field in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for child in getattr(node, field, ()):
-            yield child
-            yield from _statements(child)
+        if isinstance(getattr(node, field, None), list):
+            yield node, field
+            for child in getattr(node, field):
+                yield from _blocks(child)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in [tree, *_statements(tree)]:
+def _remove_docstrings(tree: ast.Module) -> None:
+    for node, field in list(_blocks(tree)):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
+        if field == "body" and documented and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return tree
 
 
-def _without_places(tree: ast.Module) -> ast.Module:
-    """The tree with `from X import name` saying the name alone: what X holds is digested, where it lies is not."""
-    for node in _statements(tree):
-        if isinstance(node, ast.ImportFrom):
-            node.module, node.level = None, 0
-    return tree
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def _imports(tree: ast.Module) -> list[Import]:
-    """What a module imports, from anywhere in it."""
-    names = []
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            names += [(0, alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module.split(".") if node.module else []
-            names += [(node.level, [*base, alias.name]) for alias in node.names]
-    return names
+def _imports_of(node: ast.Import | ast.ImportFrom) -> list[Import]:
+    if isinstance(node, ast.Import):
+        return [(0, alias.name.split("."), alias.asname or alias.name) for alias in node.names]
+    base = node.module.split(".") if node.module else []
+    return [(node.level, [*base, alias.name], alias.asname or alias.name) for alias in node.names]
 
 
-def _read(source: bytes, path: Path) -> tuple[str, list[Import]]:
-    """What a module says, as a digest (empty where it says nothing), and what it imports."""
+def _take_imports(tree: ast.Module) -> Groups:
+    """Take the imports out of a tree, from anywhere in it; `pass` marks where a group of them stood."""
+    groups: Groups = []
+    for node, field in list(_blocks(tree)):
+        left: list[ast.stmt] = []
+        for are_imports, run in groupby(getattr(node, field), _is_import):
+            if are_imports:
+                groups.append([found for statement in run for found in _imports_of(statement)])
+                left.append(ast.Pass())
+            else:
+                left.extend(run)
+        setattr(node, field, left)
+    return groups
+
+
+def _read(source: bytes, path: Path) -> tuple[str, Groups]:
+    """What a module says beside its imports, as a digest (empty where it says nothing), and its imports."""
     tree = ast.parse(source, filename=str(path))
-    imports = _imports(tree)
-    said = _without_places(_without_docstrings(tree))
-    return hashlib.sha256(ast.dump(said).encode()).hexdigest() if said.body else "", imports
+    _remove_docstrings(tree)
+    groups = _take_imports(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest() if tree.body else "", groups
 
 
-def _remembered(path: Path) -> tuple[str, list[Import]]:
+@cache
+def _remembered(path: Path) -> tuple[str, Groups]:
     """What _read finds, kept on disk by content: all of it anew is a third of a second, in every cluster job."""
     source = path.read_bytes()
     file = KEPT / hashlib.sha256(READER + source).hexdigest()
     try:
-        said, imports = json.loads(file.read_bytes())
+        said, groups = json.loads(file.read_bytes())
     except (OSError, ValueError, TypeError):
-        said, imports = _read(source, path)
+        said, groups = _read(source, path)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             begun = file.with_suffix(f".{os.getpid()}")
-            begun.write_text(json.dumps([said, imports]))
+            begun.write_text(json.dumps([said, groups]))
             begun.replace(file)
-    return said, imports
+    return said, groups
+
+
+def _files_of(imported: Import, path: Path, roots: tuple[Path, ...]) -> list[Path]:
+    """The project files that an import in a module runs: the packages on the way, and the module."""
+    level, parts, _ = imported
+    found = []
+    for root in [path.parents[level - 1]] if level else roots:
+        for length in range(1, len(parts) + 1):
+            place = root.joinpath(*parts[:length])
+            found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
+    return found
+
+
+def _reference(imported: Import, path: Path, roots: tuple[Path, ...]) -> str:
+    """What an import says: a file of the project by its content, wherever it lies; anything else by its name."""
+    level, parts, bound = imported
+    files = _files_of(imported, path, roots)
+    said = [_remembered(file)[0] for file in files if file.name not in BYSTANDERS]
+    origin = " ".join(filter(None, said)) if files else "." * level + ".".join(parts)
+    return f"{origin} {parts[-1]} {bound}"
 
 
 @cache
 def _module(path: Path, roots: tuple[Path, ...]) -> tuple[str, frozenset[Path]]:
-    """What a module says, as a digest, and the project files that run when it is imported."""
-    said, imports = _remembered(path)
-    files: set[Path] = set()
-    for level, parts in imports:
-        for root in [path.parents[level - 1]] if level else roots:
-            for length in range(1, len(parts) + 1):  # a package's __init__ runs before what is in it
-                place = root.joinpath(*parts[:length])
-                files |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
-    return said, frozenset(files)
+    """What a module says, as a digest (empty where it says nothing), and the project files that its imports run."""
+    said, groups = _remembered(path)
+    files = frozenset(file for group in groups for one in group for file in _files_of(one, path, roots))
+    if not said:
+        return "", files
+    lines = [said, *(json.dumps(sorted(_reference(one, path, roots) for one in group)) for group in groups)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest(), files
 
 
 def closure(script: Path, *roots: Path) -> list[Path]:
@@ -116,7 +144,8 @@ def closure(script: Path, *roots: Path) -> list[Path]:
 def code_digest(script: Path, *roots: Path) -> str:
     """Sixteen hex digits that change when what the script (or a project file it imports) says changes.
 
-    Only what is said counts, not where it lies: a module that moves to another folder changes nothing.
+    Only what is said counts, not where it lies: a module that moves to another folder changes nothing, as long as
+    it is imported by `from` or under a name of its own (`import a.b as c`).
     """
     said = sorted(_module(path, roots)[0] for path in closure(script, *roots) if path != script)
     lines = [_module(script, roots)[0], *filter(None, said)]
