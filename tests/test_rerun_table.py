@@ -86,7 +86,7 @@ ENCODED = "3*encode_channel triptych player"
 TIMED = f"timing 3*render {ENCODED}"
 SURVEYED = "survey panorama"
 FILMED = f"choose {TIMED} {SURVEYED} itinerary"
-TOLD = "record page"
+TOLD = "provenance page"
 AFTER_WALK = f"{TABLES} {STILLS} {MEASURED} starts {FILMED} {TOLD}"
 WALK = f"invert {AFTER_WALK}"
 
@@ -108,7 +108,7 @@ VALUES = {
     "the panorama's grid": ({}, "panorama.grid=7", f"{SURVEYED} {TOLD}"),
     "the panorama's palette": ({}, "panorama.colours=dusk", f"panorama {TOLD}"),
     "the film's length": ({}, "video.seconds=0.6", f"{TIMED} {TOLD}"),
-    "the veil": ({}, "video.veil=0.5", f"3*render {ENCODED} {TOLD}"),
+    "the fog": ({}, "video.fog=0.5", f"3*render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
     "one more rate": ({"lr": "0.05,0.1"}, "", f"{WALK} plot_metrics"),
@@ -125,17 +125,21 @@ def test_a_value(finished, change):
 
 # an edit of the code: file in the tree, what is replaced by what, what runs
 CODE = {
-    "a function of the walk": (f"{LIBRARY}/walk.py", ("import math\n", "import math\n\nUNUSED = 1\n"), WALK),
-    "a comment": (f"{LIBRARY}/walk.py", ("import math\n", "import math\n\n# A remark.\n"), ""),
-    "a docstring": (f"{LIBRARY}/walk.py", ('"""', '"""In other words: '), ""),
+    "a function of the walk": (
+        f"{LIBRARY}/inversion/descent.py",
+        ("import math\n", "import math\n\nUNUSED = 1\n"),
+        WALK,
+    ),
+    "a comment": (f"{LIBRARY}/inversion/descent.py", ("import math\n", "import math\n\n# A remark.\n"), ""),
+    "a docstring": (f"{LIBRARY}/inversion/descent.py", ('"""', '"""In other words: '), ""),
     "a function of the montage": (
-        f"{LIBRARY}/montage.py",
+        f"{LIBRARY}/pictures/montage.py",
         ("\nimport ", "\nUNUSED = 1\nimport "),
         "montage montage_of_arrivals",
     ),
-    "the captions": (f"{LIBRARY}/captions.py", ("\nimport ", "\nUNUSED = 1\nimport "), f"{ENCODED} page"),
+    "the captions": (f"{LIBRARY}/film/captions.py", ("\nimport ", "\nUNUSED = 1\nimport "), f"{ENCODED} page"),
     "a script": ("workflow/scripts/trajectory_table.py", ("\nfrom ", "\nUNUSED = 1\nfrom "), f"{MEASURED} page"),
-    "the page's template": (f"{LIBRARY}/templates/page.html.j2", ("<body", "<!-- . --><body"), "page"),
+    "the page's template": (f"{LIBRARY}/page/templates/page.html.j2", ("<body", "<!-- . --><body"), "page"),
     "a rule's memory": ("workflow/rules/inversion.smk", ("mem_mb=8000", "mem_mb=9000"), ""),
     "a package, without conda": ("workflow/envs/show.yaml", ("pillow==", "pillow>="), ""),
 }

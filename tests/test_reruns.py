@@ -16,7 +16,7 @@ from PIL import Image
 
 KEYS = {"name": "looks", "loss": "l2", "seeds": 3, "steps": 4}
 LOOKS = "panorama.grid=6 video.exhibition=true video.height=90 video.mbit=1"
-MAKES_LATENTS_OR_FRAMES = {"invert", "stills", "change", "survey", "render"}
+MAKES_LATENTS_OR_FRAMES = {"invert", "stills", "frame_distance", "survey", "render"}
 
 
 class Copied(Workflow):
