@@ -169,10 +169,62 @@ class _LeanConvFunction(torch.autograd.Function):
         return None, ctx.conv.transposed(gradient, extra)
 
 
+class LeanMaxPool(nn.Module):
+    """An nn.MaxPool2d (square, no padding, no dilation) whose gradient has a fixed order of additions on any device.
+
+    On a GPU PyTorch adds the gradients of overlapping windows up in whatever order they come.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d):
+        super().__init__()
+        self.size, self.stride, self.ceil_mode = pool.kernel_size, pool.stride, pool.ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C, H', W']."""
+        if x.device.type == "cpu":  # PyTorch's own gradient is in order there, and faster
+            return F.max_pool2d(x, self.size, self.stride, ceil_mode=self.ceil_mode)
+        return ordered_max_pool(x, self.size, self.stride, ceil_mode=self.ceil_mode)
+
+
+def ordered_max_pool(x: Tensor, size: int, stride: int, *, ceil_mode: bool) -> Tensor:
+    """F.max_pool2d [N, C, H, W] with a gradient that adds windows up in the order of their places."""
+    return _MaxPoolFunction.apply(x, size, stride, ceil_mode)
+
+
+class _MaxPoolFunction(torch.autograd.Function):
+    """Keeps one byte a result: which of the window's places was the largest."""
+
+    @staticmethod
+    def forward(ctx, x, size, stride, ceil_mode):
+        pooled, index = F.max_pool2d(x, size, stride, ceil_mode=ceil_mode, return_indices=True)
+        height, width = pooled.shape[2:]
+        row = index // x.shape[3] - stride * torch.arange(height, device=x.device)[:, None]
+        column = index % x.shape[3] - stride * torch.arange(width, device=x.device)
+        ctx.save_for_backward((row * size + column).to(torch.uint8))
+        ctx.size, ctx.stride, ctx.shape = size, stride, x.shape
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        (places,) = ctx.saved_tensors
+        size, stride, (n, channels, height, width) = ctx.size, ctx.stride, ctx.shape
+        rows, columns = (stride * (count - 1) + 1 for count in gradient.shape[2:])  # from first to last window
+        # with ceil_mode the last windows reach beyond the image
+        outer = max(height, rows + size - 1), max(width, columns + size - 1)
+        out = gradient.new_zeros((n, *outer, channels)).permute(0, 3, 1, 2)
+        for place in range(size * size):
+            top, left = divmod(place, size)
+            out[:, :, top : top + rows : stride, left : left + columns : stride] += gradient * (places == place)
+        return out[:, :, :height, :width], None, None, None
+
+
 def make_lean(network: nn.Module) -> None:
-    """Put a LeanConv in the place of every nn.Conv2d, at any depth."""
+    """Put a LeanConv in the place of every nn.Conv2d, and a LeanMaxPool in that of nn.MaxPool2d, at any depth."""
     for name, child in network.named_children():
         if isinstance(child, nn.Conv2d):
             setattr(network, name, LeanConv(child))
+        elif isinstance(child, nn.MaxPool2d):
+            setattr(network, name, LeanMaxPool(child))
         else:
             make_lean(child)

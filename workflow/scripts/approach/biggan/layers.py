@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from approach.biggan.convolutions import FixedConv, FrozenConv, FrozenUpConv, UpThenConv, pool_sum
 from approach.biggan.folding import FoldedBlock
@@ -109,10 +110,14 @@ class Attention(nn.Module):
         queries, seen = _ConvFunction.apply(self.inward, x).split([self.widths[0], sum(self.widths[1:])], dim=1)
         query = rows(queries).unsqueeze(1)
         key, value = rows(_PoolFunction.apply(seen)).unsqueeze(1).split(self.widths[1:], dim=3)
-        if x.device.type == "cpu":  # its fused kernel wants keys as wide as values; zeros change no product
+        return x + _ConvFunction.apply(self.outward, image(self._attend(query, key, value).squeeze(1), x))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        if query.device.type == "cpu":  # its fused kernel wants keys as wide as values; zeros change no product
             query, key = (F.pad(part, (0, self.widths[2] - self.widths[1])) for part in (query, key))
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
-        return x + _ConvFunction.apply(self.outward, image(found, x))
+            return F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of CUDA add gradients up in no fixed order
+            return F.scaled_dot_product_attention(query, key, value, scale=1.0)
 
 
 class _ConvFunction(torch.autograd.Function):
@@ -171,6 +176,21 @@ class Picture(nn.Module):
         return _PictureFunction.apply(self, x)
 
 
+def add_planes(canvas: Tensor, taps: Tensor, pixels: Tensor) -> None:
+    """Add a 3 x 3 convolution to three channels, in place: one product to 27 planes, added up at their nine shifts.
+
+    Args:
+        canvas: [..., 3, H + 2, W + 2]; the result lies within its border.
+        taps: [27, C], the kernel [3, 3, 3 channels, C] in rows.
+        pixels: [..., H * W, C].
+    """
+    height, width = canvas.shape[-2] - 2, canvas.shape[-1] - 2
+    planes = (taps @ pixels.mT).unflatten(-1, (height, width)).unflatten(-3, (9, 3))
+    for tap in range(9):
+        top, left = 2 - tap // 3, 2 - tap % 3
+        canvas[..., top : top + height, left : left + width] += planes.select(-4, tap)
+
+
 class _PictureFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, picture, x):
@@ -178,11 +198,11 @@ class _PictureFunction(torch.autograd.Function):
         active = picture.pointwise.activate(rows(x), picture.scale, picture.shift)
         canvas = picture.bias.expand(n, 3, height, width).contiguous()
         canvas = F.pad(canvas, (1, 1, 1, 1))
-        for one, pixels in zip(canvas, active, strict=True):
-            planes = (picture.taps @ pixels.mT).view(9, 3, height, width)
-            for tap, plane in enumerate(planes):
-                top, left = 2 - tap // 3, 2 - tap % 3
-                one[:, top : top + height, left : left + width] += plane
+        if x.device.type == "cpu":  # image by image: the planes of one stay in the processor's cache
+            for one, pixels in zip(canvas, active, strict=True):
+                add_planes(one, picture.taps, pixels)
+        else:
+            add_planes(canvas, picture.taps, active)
         out = canvas[:, :, 1:-1, 1:-1].tanh()
         ctx.picture, ctx.dtype = picture, x.dtype
         ctx.save_for_backward(active, out)

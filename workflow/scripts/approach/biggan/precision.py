@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import sys
 
 import torch
@@ -40,6 +41,17 @@ def set_matrix_precision(precision: str, device: str | torch.device) -> None:
         log.info("tf32 is a mode of NVIDIA GPUs: computing in float32 on %s", device)
     if precision == "bf16" and not has_bfloat16(device):
         log.warning("%s has no units for bfloat16: precision=float32 will be several times faster here", device)
+
+
+def make_deterministic(device: str | torch.device) -> None:
+    """Have PyTorch take those operations that give the same bytes each time; process-wide, before any is computed.
+
+    On the CPU an operation that has no such form is an error. On other devices, where nobody has seen every operation
+    run, it is a warning. cuBLAS wants a workspace of fixed size, and reads the variable at its first product.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=torch.device(device).type != "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # no operation here reads what it did not write
 
 
 def activation_values(config: GeneratorConfig) -> int:

@@ -20,6 +20,7 @@ from approach.biggan.precision import (
     free_memory,
     is_out_of_memory,
     keep_memory,
+    make_deterministic,
     outer_dtype,
     set_matrix_precision,
 )
@@ -123,12 +124,11 @@ def invert(
     with only_writer(checkpoint):
         watch = Watch()
         torch.set_num_threads(config["threads"])
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # no operation here reads what it did not write
         resumed = read_checkpoint(checkpoint, fingerprint, resolve_device(config["device"]))
         architecture = read_config(sources.architecture)
         decisions = resumed[1] if resumed else decide(config, seeds, architecture)
         device, precision = decisions["device"], decisions["precision"]
+        make_deterministic(device)
         set_matrix_precision(precision, device)
         keep_memory()
         weights = read_weights(sources.weights, architecture)

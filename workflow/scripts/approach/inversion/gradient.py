@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Evaluation(NamedTuple):
-    """What a pass gives for n seeds, all detached."""
+    """What an evaluation gives for n seeds, all detached."""
 
     images: Tensor  # [n, 3, S, S]
     classes: Tensor  # [n, C]
@@ -21,10 +21,14 @@ class Evaluation(NamedTuple):
 def build_evaluate(
     generator: Callable, loss: Callable, temperature: float, *, graphs: bool
 ) -> Callable[..., Evaluation]:
-    """A function of z [n, 128] and logits [n, C] that makes a Evaluation; the loss's sum is what is derived.
+    """Build the function of z [n, 128] and logits [n, C] that returns their Evaluation.
 
-    graphs: capture the pass once per n as a CUDA graph and replay it, which spares the launching of each kernel;
-    only on CUDA devices, and not for walks that must survive running out of memory within a pass.
+    Args:
+        generator: has conditioning(z, classes [n, C]) -> [n, 256]; called with that, gives images [n, 3, S, S].
+        loss: images -> (total [n], terms: name -> [n]); the gradients are those of the total's sum.
+        temperature: of the softmax that makes class probabilities of the logits.
+        graphs: record the evaluation once per n as a CUDA graph and replay it, which spares the launching of each
+            kernel; only on CUDA devices.
     """
 
     def run(z: Tensor, logits: Tensor) -> Evaluation:
@@ -41,21 +45,28 @@ def build_evaluate(
 
 def _replayed(run: Callable[[Tensor, Tensor], Evaluation]) -> Callable[[Tensor, Tensor], Evaluation]:
     captured: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Evaluation]] = {}
+    pool = None  # of all graphs: one runs at a time, and its results are copied before the next
 
     def replay(z: Tensor, logits: Tensor) -> Evaluation:
-        if len(z) not in captured:
-            captured[len(z)] = _capture(run, z, logits)
-        graph, z_in, logits_in, result = captured[len(z)]
-        z_in.copy_(z.detach())
-        logits_in.copy_(logits.detach())
-        graph.replay()
-        terms = {name: value.clone() for name, value in result.terms.items()}
-        return Evaluation(*(terms if part is result.terms else part.clone() for part in result))
+        nonlocal pool
+        with torch.cuda.device(z.device):
+            if len(z) not in captured:
+                pool = pool or torch.cuda.graph_pool_handle()
+                captured[len(z)] = _capture(run, z, logits, pool)
+            graph, z_in, logits_in, result = captured[len(z)]
+            z_in.copy_(z.detach())
+            logits_in.copy_(logits.detach())
+            graph.replay()
+            terms = {name: value.clone() for name, value in result.terms.items()}
+            return Evaluation(*(terms if part is result.terms else part.clone() for part in result))
 
     return replay
 
 
-def _capture(run: Callable, z: Tensor, logits: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Evaluation]:
+def _capture(
+    run: Callable, z: Tensor, logits: Tensor, pool: tuple[int, int]
+) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Evaluation]:
+    """Record an evaluation on the current device; its memory comes from the pool."""
     z_in, logits_in = z.detach().clone(), logits.detach().clone()
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -64,6 +75,6 @@ def _capture(run: Callable, z: Tensor, logits: Tensor) -> tuple[torch.cuda.CUDAG
             run(z_in, logits_in)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         result = run(z_in, logits_in)
     return graph, z_in, logits_in, result

@@ -38,10 +38,11 @@ class LossValues(NamedTuple):
 class Loss:
     """A weighted mix of terms against one target; made by `build_loss`."""
 
-    def __init__(self, name: str, weights: dict[str, float], terms: dict[str, Term], target: Tensor, mask: Tensor):
+    def __init__(
+        self, name: str, weights: dict[str, float], terms: dict[str, Term], target: Tensor, mask: Tensor, seen: float
+    ):
         self.name, self.weights = name, weights
-        self._terms, self._target, self._mask = terms, target, mask.bool()
-        self._seen = float(mask.mean())
+        self._terms, self._target, self._mask, self._seen = terms, target, mask, seen
 
     def __call__(self, images: Tensor) -> LossValues:
         """The loss of each image [N, 3, S, S] in [-1, 1]; no image's value depends on another's."""
@@ -87,7 +88,8 @@ def build_loss(
         An unknown term, none at all, or a term without its network.
     """
     pixels = target.pixels.to(device=device, dtype=dtype)[None]
-    mask = target.mask.to(device=device, dtype=dtype)[None]
+    mask = target.mask.to(device=device, dtype=torch.bool)[None]
+    seen = float(target.mask.to(dtype).mean())
     makers: dict[str, Callable[[], Term]] = {
         "l1": lambda: lambda images: _mean((images - pixels).abs()),
         "l2": lambda: lambda images: _mean((images - pixels) ** 2),
@@ -105,7 +107,7 @@ def build_loss(
         raise UserError(f"loss {loss['name']}: has no terms; known are {', '.join(KINDS)}")
     with torch.no_grad():
         terms = {kind: makers[kind]() for kind in weights}
-    return Loss(loss["name"], weights, terms, pixels, mask)
+    return Loss(loss["name"], weights, terms, pixels, mask, seen)
 
 
 def _mean(values: Tensor) -> Tensor:
