@@ -8,10 +8,11 @@ from approach.errors import UserError
 from approach.planning import sweep
 from approach.planning.plan import make_plan, read_seeds, read_short_keys
 from approach.planning.schema import leaves
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 SWEEPS = [
     ["loss=l2"],
@@ -72,32 +73,29 @@ def config_dir(root):
     return root / "config"
 
 
-def test_there_are_fifty():
-    assert len(SWEEPS) == 50
+def composed(words, config_dir):
+    """What Hydra alone composes of a sweep's job: its configuration, and the sweep of its experiment."""
+    forced = [f"++{word}" if word.startswith(tuple(f"{name}." for name in sweep.FREE_FORM)) else word for word in words]
+    with initialize_config_dir(str(config_dir), version_base="1.3"):
+        found = compose("config", forced, return_hydra_config=True)
+    params = found.hydra.sweeper.params or {}
+    OmegaConf.set_struct(found, False)
+    del found["hydra"]
+    return OmegaConf.to_container(found, resolve=True), [f"{key}={value}" for key, value in params.items()]
+
+
+def jobs_of(words, config_dir):
+    """The jobs that Hydra's own sweeper makes of words."""
+    with initialize_config_dir(str(config_dir), version_base="1.3"):
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return BasicSweeper.split_arguments(parser.parse_overrides(words), max_batch_size=None)[0]
 
 
 @pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
-def test_expansion_is_basic_sweepers(config_dir, words):
-    with initialize_config_dir(str(config_dir), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    wanted = BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]
-    assert sweep.expand(sweep.parse_overrides(words, config_dir)) == wanted
-    if not words[0].startswith("experiment="):
-        found = sweep.points(words, config_dir)
-        assert len(found) == len(wanted)
-        for (config, _), job in zip(found, wanted, strict=True):
-            for word in job:
-                key, _, text = word.partition("=")
-                if key not in sweep.groups(config_dir) and "(" not in text and "[" not in text and "{" not in text:
-                    assert str(sweep.get(config, key)).lower() in (text.strip("'\""), str(_number(text)))
-
-
-def _number(text):
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def test_points_are_what_hydra_composes_of_its_sweepers_jobs(config_dir, words):
+    _, experiments = composed(jobs_of(words, config_dir)[0], config_dir)
+    wanted = [composed(job, config_dir)[0] for job in jobs_of([*experiments, *words], config_dir)]
+    assert [config for config, _ in sweep.points(words, config_dir)] == wanted
 
 
 def ids(given, root):
