@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from approach.job import job
 from approach.pictures.montage import setting_sheet
-from approach.trajectories import read_metadata
+from approach.trajectories import TrajectoryFile
 from PIL import Image
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
@@ -15,8 +15,8 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
     shown = stills["steps"].tolist()
     ends = {}
     for path in snakemake.input.trajectories:
-        metadata = read_metadata(Path(path))
-        ends |= dict(zip(metadata["seeds"], zip(metadata["status"], metadata["last_step"], strict=True), strict=True))
+        file = TrajectoryFile(Path(path))
+        ends |= {seed: file.outcome(seed) for seed in file.metadata["seeds"]}
     walks = []
     for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True):
         curve = losses[losses["seed"] == seed].set_index("step")["loss"]

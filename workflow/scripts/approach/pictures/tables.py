@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from approach.trajectories import Trajectory, read_metadata
+from approach.trajectories import Trajectory, TrajectoryFile
 
 
 def read_losses(paths: list[Path], seeds: list[int]) -> pd.DataFrame:
@@ -99,11 +99,10 @@ def trajectory_table(
         table["start_loss"], table["final_loss"] = ends["loss"].first(), ends["loss"].last()
         for seeds in batches[setting].values():
             path = next(files)
-            metadata = read_metadata(path)
+            file = TrajectoryFile(path)
             for seed in seeds:
-                row = metadata["seeds"].index(seed)
-                table.loc[seed, "status"] = metadata["status"][row]
-                table.loc[seed, "last_step"] = metadata["last_step"][row]
+                outcome = file.outcome(seed)
+                table.loc[seed, "status"], table.loc[seed, "last_step"] = outcome.status, outcome.last_step
                 table.loc[seed, "trajectories"] = str(path)
         with np.load(stills[place]) as arrays:
             order = [arrays["seeds"].tolist().index(seed) for seed in table.index]
