@@ -44,12 +44,12 @@ localrules:
 rule all:
     default_target: True
     input:
-        final_products(),
+        get_final_products(),
 
 
 onstart:
-    print(summary(), file=sys.stderr)
+    print(get_summary(), file=sys.stderr)
 
 
 onsuccess:
-    print(closing_words(), file=sys.stderr)
+    print(get_closing_words(), file=sys.stderr)

@@ -13,7 +13,7 @@ rule exhibition:
         frames=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
         ),
-        losses=candidate_losses,
+        losses=get_caption_losses,
     output:
         film="results/{name}/films/{film}/exhibition/{screen}.{form}",
     log:
@@ -27,8 +27,8 @@ rule exhibition:
         mem_mb=8000,
         runtime=240,
     params:
-        video=exhibition_video,
-        code=code("exhibition"),
+        video=get_exhibition_video,
+        code=get_code("exhibition"),
     script:
         "../scripts/exhibition.py"
 
@@ -47,19 +47,14 @@ rule line_up:
         mem_mb=4000,
         runtime=60,
     params:
-        video={
-            key: PLAN.base["video"][key] for key in ("height", "fps", "preset", "mbit")
-        },
-        code=code("line_up"),
+        video=get_video("height", "fps", "preset", "mbit"),
+        code=get_code("line_up"),
     script:
         "../scripts/line_up.py"
 
 
 rule installation:
     input:
-        templates=expand(
-            f"{TEMPLATES}/{{file}}", file=["installation.html.j2", "page.css"]
-        ),
         choice="results/{name}/films/{film}/film.json",
         record="results/{name}/experiment.yaml",
         files=expand(
@@ -79,10 +74,8 @@ rule installation:
         mem_mb=4000,
         runtime=60,
     params:
-        video={
-            key: PLAN.base["video"][key]
-            for key in ("height", "fps", "loop", "captions", "mbit")
-        },
-        code=code("installation"),
+        video=get_video("height", "fps", "loop", "captions", "mbit"),
+        templates=get_templates("installation.html.j2", "page.css"),
+        code=get_code("installation"),
     script:
         "../scripts/installation.py"

@@ -1,4 +1,4 @@
-# Film: choose three walks, render their frames without loss, encode three channels and a triptych.
+# Film: choose three trajectories, render their frames without loss, encode three channels and a triptych.
 
 TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")
@@ -6,8 +6,8 @@ LOOK = ("size", "gap", "crf", "preset", "captions")
 
 rule choose:
     input:
-        trajectories=candidate_batches,
-        trajectory_table=ranking,
+        trajectories=get_named_batches,
+        trajectory_table=get_ranking,
     output:
         choice="results/{name}/films/{film}/film.json",
     log:
@@ -21,18 +21,18 @@ rule choose:
         mem_mb=2000,
         runtime=10,
     params:
-        film=film_entry,
-        files=candidate_files,
-        code=code("choose"),
+        film=get_film,
+        files=get_candidate_files,
+        code=get_code("choose"),
     script:
         "../scripts/choose.py"
 
 
 rule frame_distance:
     input:
-        **metric_files(),
+        **generator_files(PLAN.base, "architecture", "weights"),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=candidate_batches,
+        trajectories=get_candidate_batches,
     output:
         distances="results/{name}/films/{film}/frame-distance-{channel}.npz",
     log:
@@ -48,7 +48,7 @@ rule frame_distance:
         gpu=GPUS,
     params:
         device=PLAN.base["device"],
-        code=code("frame_distance"),
+        code=get_code("frame_distance"),
     script:
         "../scripts/frame_distance.py"
 
@@ -56,8 +56,8 @@ rule frame_distance:
 rule timing:
     input:
         choice="results/{name}/films/{film}/film.json",
-        trajectories=candidate_batches,
-        distances=frame_distances,
+        trajectories=get_candidate_batches,
+        distances=get_frame_distances,
     output:
         timing="results/{name}/films/{film}/timing.json",
     log:
@@ -71,18 +71,18 @@ rule timing:
         mem_mb=2000,
         runtime=10,
     params:
-        timing={key: PLAN.base["video"][key] for key in TIMING},
-        code=code("timing"),
+        timing=get_video(*TIMING),
+        code=get_code("timing"),
     script:
         "../scripts/timing.py"
 
 
 rule render:
     input:
-        **metric_files(),
+        **PLAN.frame_files(),
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
-        trajectories=candidate_batches,
+        trajectories=get_candidate_batches,
     output:
         frames=frames_file("results/{name}/films/{film}/frames/{channel}.mkv"),
     log:
@@ -98,9 +98,9 @@ rule render:
         gpu=GPUS,
     params:
         fog=PLAN.base["video"]["fog"],
-        net=lpips_net(PLAN.base["metrics"]),
+        net=PLAN.fog_net(),
         device=PLAN.base["device"],
-        code=code("render"),
+        code=get_code("render"),
     script:
         "../scripts/render.py"
 
@@ -110,7 +110,7 @@ rule encode_channel:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         frames="results/{name}/films/{film}/frames/{channel}.mkv",
-        losses=candidate_losses,
+        losses=get_caption_losses,
     output:
         film="results/{name}/films/{film}/channel-{channel}.mp4",
     log:
@@ -124,9 +124,9 @@ rule encode_channel:
         mem_mb=4000,
         runtime=120,
     params:
-        look={key: PLAN.base["video"][key] for key in LOOK},
+        look=get_video(*LOOK),
         channels="{channel}",
-        code=code("encode"),
+        code=get_code("encode"),
     script:
         "../scripts/encode.py"
 
@@ -138,7 +138,7 @@ rule triptych:
         frames=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
         ),
-        losses=candidate_losses,
+        losses=get_caption_losses,
     output:
         film="results/{name}/films/{film}/triptych.mp4",
     log:
@@ -152,8 +152,8 @@ rule triptych:
         mem_mb=4000,
         runtime=120,
     params:
-        look={key: PLAN.base["video"][key] for key in LOOK},
+        look=get_video(*LOOK),
         channels="123",
-        code=code("encode"),
+        code=get_code("encode"),
     script:
         "../scripts/encode.py"

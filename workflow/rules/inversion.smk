@@ -1,9 +1,9 @@
-# Inversion: a batch of seeds of one setting, walked from their starts to the last step.
+# Inversion: a batch of seeds of one setting, from their starts to their arrivals.
 
 
 rule invert:
     input:
-        unpack(inversion_files),
+        unpack(get_inversion_files),
     output:
         trajectories="results/{name}/{setting}/trajectories/{seeds}.safetensors",
         table="results/{name}/{setting}/trajectories/{seeds}.csv",
@@ -19,8 +19,8 @@ rule invert:
         runtime=24 * 60,
         gpu=GPUS,
     params:
-        config=inversion_params,
-        labels=inversion_labels,
-        code=code("invert"),
+        config=get_inversion_config,
+        labels=get_inversion_labels,
+        code=get_code("invert"),
     script:
         "../scripts/invert.py"

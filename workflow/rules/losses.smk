@@ -1,9 +1,9 @@
-# Losses: what the walks logged, as tables and as a plot of all curves; and a row per journey.
+# Losses: what the inversions logged, as tables and as a plot of all curves; and a row per trajectory.
 
 
 rule losses:
     input:
-        logs=setting_logs,
+        logs=get_logs,
     output:
         table="results/{name}/{setting}/losses.csv",
     log:
@@ -18,14 +18,14 @@ rule losses:
         runtime=10,
     params:
         seeds=PLAN.seeds,
-        code=code("losses"),
+        code=get_code("losses"),
     script:
         "../scripts/losses.py"
 
 
 rule gather_losses:
     input:
-        tables=per_setting("losses.csv"),
+        tables=PLAN.per_setting("losses.csv"),
     output:
         table="results/{name}/losses.parquet",
     log:
@@ -39,8 +39,8 @@ rule gather_losses:
         mem_mb=8000,
         runtime=30,
     params:
-        settings={setting.id: setting.values for setting in PLAN.settings.values()},
-        code=code("gather_losses"),
+        settings=PLAN.setting_values(),
+        code=get_code("gather_losses"),
     script:
         "../scripts/gather_losses.py"
 
@@ -67,17 +67,17 @@ rule plot_losses:
         runtime=30,
     params:
         axes=PLAN.axes,
-        code=code("plot_losses"),
+        code=get_code("plot_losses"),
     script:
         "../scripts/plot_losses.py"
 
 
 rule trajectory_table:
     input:
-        stills=per_setting("stills.npz"),
-        metrics=per_setting("metrics.csv"),
-        losses=per_setting("losses.csv"),
-        trajectories=all_batches,
+        stills=PLAN.per_setting("stills.npz"),
+        metrics=PLAN.per_setting("metrics.csv"),
+        losses=PLAN.per_setting("losses.csv"),
+        trajectories=PLAN.all_batch_files(),
     output:
         table="results/{name}/trajectories.csv",
     log:
@@ -91,8 +91,8 @@ rule trajectory_table:
         mem_mb=8000,
         runtime=30,
     params:
-        settings={setting.id: setting.values for setting in PLAN.settings.values()},
-        batches={setting.id: setting.batches for setting in PLAN.settings.values()},
-        code=code("trajectory_table"),
+        settings=PLAN.setting_values(),
+        batches=PLAN.setting_batches(),
+        code=get_code("trajectory_table"),
     script:
         "../scripts/trajectory_table.py"

@@ -3,8 +3,8 @@
 
 rule stills:
     input:
-        **metric_files(),
-        trajectories=setting_batches,
+        **PLAN.still_files(),
+        trajectories=get_batches,
     output:
         stills="results/{name}/{setting}/stills.npz",
         metrics="results/{name}/{setting}/metrics.csv",
@@ -23,9 +23,9 @@ rule stills:
         seeds=PLAN.seeds,
         moments=PLAN.base["montage"]["moments"],
         metrics=PLAN.base["metrics"],
-        net=lpips_net(PLAN.base["metrics"]),
+        net=PLAN.lpips_net(PLAN.base["metrics"]),
         device=PLAN.base["device"],
-        code=code("stills"),
+        code=get_code("stills"),
     script:
         "../scripts/stills.py"
 
@@ -34,7 +34,7 @@ rule montage:
     input:
         stills="results/{name}/{setting}/stills.npz",
         losses="results/{name}/{setting}/losses.csv",
-        trajectories=setting_batches,
+        trajectories=get_batches,
         target="results/{name}/target.png",
     output:
         sheet=report(
@@ -56,14 +56,14 @@ rule montage:
         runtime=10,
     params:
         tile=PLAN.base["montage"]["tile"],
-        code=code("montage"),
+        code=get_code("montage"),
     script:
         "../scripts/montage.py"
 
 
 rule montage_of_arrivals:
     input:
-        stills=per_setting("stills.npz"),
+        stills=PLAN.per_setting("stills.npz"),
         trajectory_table="results/{name}/trajectories.csv",
         target="results/{name}/target.png",
     output:
@@ -86,6 +86,6 @@ rule montage_of_arrivals:
     params:
         settings=list(PLAN.settings),
         tile=PLAN.base["montage"]["tile"],
-        code=code("montage_of_arrivals"),
+        code=get_code("montage_of_arrivals"),
     script:
         "../scripts/montage_of_arrivals.py"

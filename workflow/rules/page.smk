@@ -3,17 +3,14 @@
 
 rule page:
     input:
-        templates=expand(
-            f"{TEMPLATES}/{{file}}", file=["page.html.j2", "page.css", "page.js"]
-        ),
-        triptychs=film_files("triptych.mp4"),
-        choices=film_files("film.json"),
-        timings=film_files("timing.json"),
-        surveys=film_files("panorama.npz"),
-        maps=film_files("panorama-map.png"),
-        itineraries=film_files("itinerary.json"),
-        losses=per_setting("losses.csv"),
-        stills=per_setting("stills.npz"),
+        triptychs=PLAN.per_film("triptych.mp4"),
+        choices=PLAN.per_film("film.json"),
+        timings=PLAN.per_film("timing.json"),
+        surveys=PLAN.per_film("panorama.npz"),
+        maps=PLAN.per_film("panorama-map.png"),
+        itineraries=PLAN.per_film("itinerary.json"),
+        losses=PLAN.per_setting("losses.csv"),
+        stills=PLAN.per_setting("stills.npz"),
         arrivals="results/{name}/arrivals.csv",
         record="results/{name}/experiment.yaml",
         target="results/{name}/target.png",
@@ -30,11 +27,12 @@ rule page:
         mem_mb=4000,
         runtime=10,
     params:
-        films=panorama_losses(),
-        film_files=film_products(),
-        whole=WHOLE_PRODUCTS,
+        films=PLAN.survey_losses(),
+        film_files=PLAN.film_products(),
+        whole=PLAN.experiment_products(),
         notes=PLAN.notes,
         settings=list(PLAN.settings),
-        code=code("page"),
+        templates=get_templates("page.html.j2", "page.css", "page.js"),
+        code=get_code("page"),
     script:
         "../scripts/page.py"

@@ -1,11 +1,11 @@
-# Pictures: what explains the walks. Panorama and itinerary of a film; arrivals and metrics of the experiment.
+# Pictures: what explains the trajectories. Panorama and itinerary of a film; arrivals and metrics of the experiment.
 
 
 rule survey:
     input:
-        unpack(survey_files),
+        unpack(get_survey_files),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=candidate_batches,
+        trajectories=get_candidate_batches,
     output:
         survey="results/{name}/films/{film}/panorama.npz",
     log:
@@ -20,11 +20,11 @@ rule survey:
         runtime=240,
         gpu=GPUS,
     params:
-        loss=lambda wildcards: survey_loss(wildcards.film),
+        loss=get_survey_loss,
         grid=PLAN.base["panorama"]["grid"],
-        net=lambda wildcards: lpips_net(survey_loss(wildcards.film)["terms"]),
+        net=get_survey_net,
         device=PLAN.base["device"],
-        code=code("survey"),
+        code=get_code("survey"),
     script:
         "../scripts/survey.py"
 
@@ -53,18 +53,18 @@ rule panorama:
         mem_mb=2000,
         runtime=10,
     params:
-        loss=lambda wildcards: survey_loss(wildcards.film)["name"],
+        loss=get_survey_loss_name,
         colours=PLAN.base["panorama"]["colours"],
-        code=code("panorama"),
+        code=get_code("panorama"),
     script:
         "../scripts/panorama.py"
 
 
 rule itinerary:
     input:
-        **generator_files(PLAN.base),
+        **generator_files(PLAN.base, "architecture", "class_names"),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=candidate_batches,
+        trajectories=get_candidate_batches,
     output:
         plot=report(
             "results/{name}/films/{film}/itinerary.png",
@@ -86,14 +86,14 @@ rule itinerary:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code("itinerary"),
+        code=get_code("itinerary"),
     script:
         "../scripts/itinerary.py"
 
 
 rule arrivals:
     input:
-        stills=per_setting("stills.npz"),
+        stills=PLAN.per_setting("stills.npz"),
         trajectory_table="results/{name}/trajectories.csv",
         target="results/{name}/target.png",
     output:
@@ -116,7 +116,7 @@ rule arrivals:
         runtime=30,
     params:
         settings=list(PLAN.settings),
-        code=code("arrivals"),
+        code=get_code("arrivals"),
     script:
         "../scripts/arrivals.py"
 
@@ -143,6 +143,6 @@ rule plot_metrics:
         runtime=10,
     params:
         axes=list(PLAN.axes),
-        code=code("plot_metrics"),
+        code=get_code("plot_metrics"),
     script:
         "../scripts/plot_metrics.py"

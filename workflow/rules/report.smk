@@ -27,6 +27,6 @@ rule player:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("player"),
+        code=get_code("player"),
     script:
         "../scripts/player.py"

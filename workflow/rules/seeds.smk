@@ -1,10 +1,10 @@
-# Seeds: where the walks began. A product, read from the walks; the starts themselves are drawn batch by batch.
+# Seeds: where the inversions began, read from their trajectories; each job draws the starts of its own batch.
 
 
 rule starts:
     input:
-        **metric_files(),
-        trajectories=all_batches,
+        **generator_files(PLAN.base, "architecture", "class_names"),
+        trajectories=PLAN.all_batch_files(),
     output:
         table="results/{name}/starts.csv",
     log:
@@ -18,7 +18,7 @@ rule starts:
         mem_mb=2000,
         runtime=30,
     params:
-        batches={setting.id: setting.batches for setting in PLAN.settings.values()},
-        code=code("starts"),
+        batches=PLAN.setting_batches(),
+        code=get_code("starts"),
     script:
         "../scripts/starts.py"

@@ -3,7 +3,7 @@
 
 rule fetch:
     output:
-        file=f"{planning.DOWNLOADS}/{{file}}",
+        file=f"{DOWNLOADS}/{{file}}",
     log:
         f"logs/{PLAN.name}/fetch/{{file}}.log",
     benchmark:
@@ -15,15 +15,14 @@ rule fetch:
         mem_mb=1000,
         runtime=120,
     params:
-        source=download,
+        source=get_download,
     script:
         "../scripts/fetch.py"
 
 
 rule prepare_target:
     input:
-        picture=planning.picture_file(PLAN.base),
-        architecture=PLAN.base["generator"]["config"],
+        unpack(get_target_files),
     output:
         target="results/{name}/target.png",
     log:
@@ -37,16 +36,16 @@ rule prepare_target:
         mem_mb=4000,
         runtime=10,
     params:
-        target={key: PLAN.base["target"][key] for key in ("fit", "focus")},
-        code=code("prepare_target"),
+        picture=get_picture,
+        target=get_target,
+        code=get_code("prepare_target"),
     script:
         "../scripts/prepare_target.py"
 
 
 rule provenance:
     input:
-        **metric_files(),
-        trajectories=all_batches,
+        trajectories=PLAN.all_batch_files(),
     output:
         record="results/{name}/experiment.yaml",
     log:
@@ -60,17 +59,18 @@ rule provenance:
         mem_mb=2000,
         runtime=10,
     params:
-        config=recorded_config(),
-        settings={setting.id: setting.values for setting in PLAN.settings.values()},
+        config=PLAN.recorded_config(),
+        settings=PLAN.setting_values(),
         films=PLAN.films,
-        code=code("provenance"),
+        code=get_code("provenance"),
     script:
         "../scripts/provenance.py"
 
 
 rule known_classes:
     input:
-        **metric_files(),
+        **generator_files(PLAN.base),
+        target=PLAN.target,
     output:
         sheet="results/{name}/known-classes.png",
     log:
@@ -99,20 +99,20 @@ rule known_classes:
         ],
         pictures=4,
         seed=0,
-        code=code("known_classes"),
+        code=get_code("known_classes"),
     script:
         "../scripts/known_classes.py"
 
 
 rule first_contact:
     input:
-        record=f"{RESULTS}/experiment.yaml",
-        trajectory_table=f"{RESULTS}/trajectories.csv",
-        losses=per_setting("losses.csv")[0],
-        classes=f"{RESULTS}/known-classes.png",
-        montage=per_setting("montage.png")[0],
+        record=f"{PLAN.results}/experiment.yaml",
+        trajectory_table=f"{PLAN.results}/trajectories.csv",
+        losses=PLAN.per_setting("losses.csv")[0],
+        classes=f"{PLAN.results}/known-classes.png",
+        montage=PLAN.per_setting("montage.png")[0],
     output:
-        report=f"{RESULTS}/first-contact.md",
+        report=f"{PLAN.results}/first-contact.md",
     log:
         f"logs/{PLAN.name}/first_contact.log",
     benchmark:
@@ -124,6 +124,6 @@ rule first_contact:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code("first_contact"),
+        code=get_code("first_contact"),
     script:
         "../scripts/first_contact.py"

@@ -1,4 +1,4 @@
-"""Any picture people have, made into the square the generator walks towards.
+"""Any picture people have, made into the square that the inversions are measured against.
 
 Upright (EXIF), in sRGB (embedded ICC profile), on white where it is transparent, 8 bits a channel, cropped or padded to
 a square. The product is an RGBA picture whose alpha is 255 where the picture is seen and 0 in the padding. This module
@@ -18,34 +18,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+from PIL.PngImagePlugin import PngInfo
 
 from approach.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 120_000_000  # larger pictures are refused by their header
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP") + (("AVIF",) if features.check("avif") else ())
 PAPER = (255, 255, 255)  # what lies under a transparent picture
-PAD_COLOUR = (128, 128, 128)
+PAD_COLOUR = (128, 128, 128)  # of the padding: shown, never compared
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a walk is measured against: pixels [3, S, S] float32 in [-1, 1], mask [1, S, S] float32, 1 where seen."""
+    """What an inversion is measured against: pixels [3, S, S] in [-1, 1], mask [1, S, S], 1 where seen; float32."""
 
     pixels: "torch.Tensor"
     mask: "torch.Tensor"
 
 
 def check_picture(path: str | Path) -> None:
-    """Raise UserError unless ``path`` is a whole picture of a known format and bearable size (milliseconds, no torch).
+    """Look whether a file is a whole picture of a known format and bearable size: milliseconds, no torch.
 
     A JPEG is decoded at an eighth of its size, which reads all of its bytes; a PNG's checksums are verified; the rest
     is decoded.
+
+    Raises:
+        UserError: it is not.
     """
     with _opened(path) as picture:
         if picture.format == "PNG":
@@ -62,29 +66,19 @@ def prepare_target(
     *,
     fit: str = "crop",
     focus: Sequence[float] = (0.5, 0.5),
-    pad_colour: Sequence[int] = PAD_COLOUR,
 ) -> Image.Image:
     """Make a picture file into an RGBA square; alpha 255 where the picture is seen, 0 in the padding.
 
-    Parameters
-    ----------
-    picture
-        The file: JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF, of any mode; of an animation the first frame. Transparent
-        parts are laid on white and count as seen.
-    size
-        Side of the square, in px.
-    fit
-        "crop": the largest square of the picture; "pad": the whole picture, with padding beside it.
-    focus
-        For "crop": the point that shall be nearest to the square's centre, as fractions (x, y) of the upright
-        picture's width and height, 0 to 1.
-    pad_colour
-        RGB of the padding, 0 to 255: shown, never compared.
+    Args:
+        picture: the file: JPEG, PNG, WebP, TIFF, GIF, BMP or AVIF, of any mode; of an animation the first frame.
+            Transparent parts are laid on white and count as seen.
+        size: side of the square, in px.
+        fit: "crop": the largest square of the picture; "pad": the whole picture, with padding beside it.
+        focus: for "crop": the point that shall be nearest to the square's centre, as fractions (x, y) of the upright
+            picture's width and height, 0 to 1.
 
-    Raises
-    ------
-    UserError
-        The file is missing, is no readable picture, or is too large; or an argument is out of its range.
+    Raises:
+        UserError: the file is missing, is no readable picture, or is too large; or an argument is out of its range.
     """
     if fit not in ("crop", "pad"):
         raise UserError(f"target.fit={fit}: must be crop or pad")
@@ -97,14 +91,14 @@ def prepare_target(
     if fit == "crop":
         side = min(width, height)
         if side < size:
-            log.warning("%s: the crop is %d px and is enlarged to %d px", picture, side, size)
+            logger.warning("%s: the crop is %d px and is enlarged to %d px", picture, side, size)
         left = min(max(focus[0] * width - side / 2, 0), width - side)
         top = min(max(focus[1] * height - side / 2, 0), height - side)
         return _resized(image, (size, size), (left, top, left + side, top + side)).convert("RGBA")
 
     scale = size / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    square = Image.new("RGBA", (size, size), (*pad_colour, 0))
+    square = Image.new("RGBA", (size, size), (*PAD_COLOUR, 0))
     square.paste(
         _resized(image, inner, (0, 0, width, height)).convert("RGBA"),
         ((size - inner[0]) // 2, (size - inner[1]) // 2),
@@ -112,8 +106,28 @@ def prepare_target(
     return square
 
 
+def write_target(path: str | Path, square: Image.Image, sha256: str) -> None:
+    """Write a prepared target, with the sha256 of its picture in it.
+
+    The picture's path is not: experiment.yaml tells it, and the same picture from elsewhere makes the same target.
+    """
+    text = PngInfo()
+    text.add_text("picture sha256", sha256)
+    square.save(path, pnginfo=text)
+
+
+def picture_sha256(path: str | Path) -> str:
+    """The sha256 of the picture that a target was made from, as write_target wrote it; "unknown" in another's file."""
+    with Image.open(path) as square:
+        return square.info.get("picture sha256", "unknown")
+
+
 def read_target(path: str | Path) -> Target:
-    """Read a prepared target back as tensors; UserError where the file is not such a square RGBA picture."""
+    """Read a prepared target back as tensors.
+
+    Raises:
+        UserError: the file is no such square RGBA picture.
+    """
     import torch  # noqa: PLC0415  (planning imports this module and must not wait for torch)
 
     with _opened(path) as picture:
@@ -199,17 +213,19 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             space = source.profile.xcolor_space.strip()
         except (OSError, ImageCms.PyCMSError) as error:
-            log.warning("the embedded colour profile is unreadable and ignored (%s)", error)
+            logger.warning("the embedded colour profile is unreadable and ignored (%s)", error)
             return image.convert("RGB")
         if space == "RGB" and image.mode == "L":
             image = image.convert("RGB")
         if space != {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}.get(image.mode):
-            log.warning("the embedded %s profile does not fit a picture of mode %s and is ignored", space, image.mode)
+            logger.warning(
+                "the embedded %s profile does not fit a picture of mode %s and is ignored", space, image.mode
+            )
             return image.convert("RGB")
     else:
         return image.convert("RGB")
     try:
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except ImageCms.PyCMSError as error:
-        log.warning("the embedded colour profile cannot be used and is ignored (%s)", error)
+        logger.warning("the embedded colour profile cannot be used and is ignored (%s)", error)
         return image.convert("RGB")

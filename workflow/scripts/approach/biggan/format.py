@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from approach.classes import imagenet_names, read_names
 from approach.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -227,21 +228,15 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def class_names(path: str | Path | None, config: GeneratorConfig) -> list[str]:
-    """Names of the classes: from a JSON list, or (None) the 1000 ImageNet names in torchvision's weights metadata."""
-    if path is None:
-        from approach.torchvision_guard import import_torchvision  # noqa: PLC0415 - slow, and only the big models need it
+    """Names of the generator's classes: from a JSON list, or (None) ImageNet's.
 
-        names = list(import_torchvision().models.ResNet18_Weights.DEFAULT.meta["categories"])
-        source = "torchvision"
-    else:
-        source = str(path)
-        try:
-            names = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot read the class names ({error}); give a JSON list of names") from error
-    if not isinstance(names, list) or len(names) != config.num_classes:
-        count = len(names) if isinstance(names, list) else "no list of"
+    Raises:
+        UserError: there are not as many names as classes, or the list cannot be read.
+    """
+    names = imagenet_names() if path is None else read_names(path)
+    if len(names) != config.num_classes:
         raise UserError(
-            f"{source}: {count} class names for a generator of {config.num_classes} classes; give one name a class"
+            f"{path or 'ImageNet'}: {len(names)} class names for a generator of {config.num_classes} classes; "
+            "give one name a class"
         )
-    return [str(name) for name in names]
+    return names

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from approach.biggan.generator import GeneratorConfig, class_names, load_generator, read_config, read_weights
@@ -34,7 +33,7 @@ from approach.losses.discriminator import load_discriminator
 from approach.losses.losses import Loss, build_loss
 from approach.losses.perceptual import Perceptual
 from approach.sources import sha256_of
-from approach.target import read_target
+from approach.target import picture_sha256, read_target
 from approach.trajectories import write_trajectories
 from approach.version import VERSION
 
@@ -159,7 +158,7 @@ def invert(
             "sha256": digests,
             "made_from": {
                 "generator": {"file": str(sources.weights), "sha256": digests["weights"]},
-                "target": picture_of(sources.target),
+                "target": {"sha256": picture_sha256(sources.target)},
             },
             "code": code,
             **decisions,
@@ -268,12 +267,6 @@ def arrival_losses(state: State, weights: dict, architecture: GeneratorConfig, c
         for z, classes in zip(state.z[:, -1], state.classes[:, -1], strict=True):
             found += loss(generator(generator.conditioning(z[None], classes[None]))).total.tolist()
     return found
-
-
-def picture_of(target: Path) -> dict[str, str]:
-    """Which picture a prepared target was made from: its file and sha256, as prepare_target wrote them into it."""
-    with Image.open(target) as image:
-        return {"file": image.info.get("picture", "unknown"), "sha256": image.info.get("picture sha256", "unknown")}
 
 
 def write_log(path: Path, seeds: list[int], state: State, names: list[str], classes: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from approach.errors import UserError
+from approach.classes import class_index
 
 SQRT2 = math.sqrt(2)
 
@@ -28,20 +28,6 @@ def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Ge
     edge = math.erf(2 / SQRT2)
     uniform = torch.rand(shape, generator=random, dtype=torch.float64)
     return (truncation * SQRT2 * torch.erfinv((2 * uniform - 1) * edge)).float()
-
-
-def class_index(name: str, names: list[str]) -> int:
-    """The class that a name means: an exact name, or one of its comma-separated synonyms, in any case.
-
-    Raises:
-        UserError: no class of this generator is called that.
-    """
-    wanted = name.strip().lower()
-    for index, known in enumerate(names):
-        if wanted == known.lower() or wanted in [part.strip().lower() for part in known.split(",")]:
-            return index
-    some = ", ".join(names[:: max(1, len(names) // 12)][:12])
-    raise UserError(f"start.classes: this generator has no class '{name}'; it has {some}, ...")
 
 
 def start(seed: int, order: int, config: dict, truncation: float, z_dim: int, names: list[str]) -> Latents:

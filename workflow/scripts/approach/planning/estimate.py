@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from approach.job import duration
-from approach.planning.plan import Plan, uses_lpips
+from approach.planning.downloads import uses_lpips
+from approach.planning.plan import Plan
 from approach.sources import is_url
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}

@@ -1,23 +1,21 @@
 """The plan of a run: settings, batches, films and downloads, from the configuration and what is on disk. No torch.
 
-The Snakefile makes it once per parse; rules ask it for their inputs and for the slice of configuration they use.
+The Snakefile makes it once per parse. Rules ask it for their files and for the part of the configuration that they use;
+paths are relative to the folder that Snakemake works in.
 """
 
-import hashlib
-import json
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from safetensors import safe_open
-
 from approach.errors import UserError
 from approach.planning import batches, sweep
+from approach.planning.downloads import backbone_file, needed_downloads, uses_lpips, weights_file
 from approach.planning.films import film_table
-from approach.sources import is_url, sha256_of
-from approach.target import check_picture
+from approach.sources import is_url
 
 # Short keys that become Hydra overrides; the rest is taken literally.
 TO_HYDRA = {
@@ -32,10 +30,6 @@ TO_HYDRA = {
     "video": "video",
 }
 SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", "hydra"]
-DOWNLOADS = "resources/downloads"
-# torchvision's published backbones; the eight hex digits begin the file's sha256.
-BACKBONES = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
-BACKBONE_URL = "https://download.pytorch.org/models/"
 OWN_FILES = [("generator", key) for key in ("config", "weights", "class_names", "discriminator")] + [
     ("target", "picture")
 ]
@@ -50,6 +44,11 @@ class Setting:
     values: dict
     config: dict
     batches: dict = field(default_factory=dict)
+
+
+SCREENS = ("left", "centre", "right", "wide")
+EXHIBITION_FILES = [f"{screen}.{form}" for screen in SCREENS for form in ("mov", "mp4")]
+EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in SCREENS]
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,180 @@ class Plan:
     def seeds(self) -> list[int]:
         """The wanted seeds."""
         return self.base["seeds"]
+
+    @property
+    def results(self) -> str:
+        """The folder of all products."""
+        return f"results/{self.name}"
+
+    @property
+    def target(self) -> str:
+        """The prepared target."""
+        return f"{self.results}/target.png"
+
+    # Settings
+
+    def setting_values(self) -> dict[str, dict]:
+        """What tells the settings from one another: setting -> axis -> value."""
+        return {setting.id: setting.values for setting in self.settings.values()}
+
+    def setting_batches(self) -> dict[str, dict]:
+        """Which batches a setting has, and which wanted seeds are in them: setting -> label -> seeds."""
+        return {setting.id: setting.batches for setting in self.settings.values()}
+
+    def batch_files(self, setting: str, suffix: str = "safetensors") -> list[str]:
+        """The batch files of a setting that hold wanted seeds."""
+        folder = f"{self.results}/{setting}/trajectories"
+        return [f"{folder}/{batch}.{suffix}" for batch in self.settings[setting].batches]
+
+    def all_batch_files(self) -> list[str]:
+        """The batch files of all settings."""
+        return [file for setting in self.settings for file in self.batch_files(setting)]
+
+    def per_setting(self, file: str) -> list[str]:
+        """One file of every setting, in the order of the sweep."""
+        return [f"{self.results}/{setting}/{file}" for setting in self.settings]
+
+    def inversion_labels(self, setting: str, batch: str) -> dict[str, str]:
+        """What a trajectory file says of where it belongs."""
+        generator = self.settings[setting].config["generator"]["name"]
+        return {"experiment": self.name, "setting": setting, "batch": batch, "generator": generator}
+
+    # Files that scripts open
+
+    def inversion_files(self, setting: str) -> dict[str, str]:
+        """What an inversion of this setting is made from."""
+        config = self.settings[setting].config
+        return {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
+
+    def still_files(self) -> dict[str, str]:
+        """What stills are made from and measured with."""
+        return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
+
+    def frame_files(self) -> dict[str, str]:
+        """What a film's frames are made from; only fog is measured against the target."""
+        files = generator_files(self.base, "architecture", "weights")
+        return {**files, **self.loss_files(self.base["metrics"])} if self.base["video"]["fog"] else files
+
+    def survey_files(self, film: str) -> dict[str, str]:
+        """What the survey of a film's panorama is made from."""
+        terms = self.survey_loss(film)["terms"]
+        return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(terms)}
+
+    def loss_files(self, terms: Iterable[str]) -> dict[str, str]:
+        """What has to be opened to compute these loss terms or metrics."""
+        files = {"target": self.target}
+        if "lpips" in terms:
+            files["backbone"] = backbone_file(self.base)
+        if "discriminator" in terms:
+            files["discriminator"] = self.base["generator"]["discriminator"]
+        return files
+
+    def lpips_net(self, terms: Iterable[str]) -> str | None:
+        """The LPIPS network's name where one of these terms or metrics is LPIPS: another net reruns nothing else."""
+        return self.base["perceptual"]["net"] if "lpips" in terms else None
+
+    def fog_net(self) -> str | None:
+        """The LPIPS network that fog is measured with, if it is."""
+        return self.lpips_net(self.base["metrics"]) if self.base["video"]["fog"] else None
+
+    # Films
+
+    def candidate_files(self, film: str) -> dict[str, str]:
+        """Where the trajectories are that a film may show: "setting/seed" -> batch file."""
+        files = {}
+        for candidate in self.films[film]["candidates"]:
+            setting, seed = candidate["setting"], candidate["seed"]
+            batch = next(label for label, seeds in self.settings[setting].batches.items() if seed in seeds)
+            files[f"{setting}/{seed}"] = f"{self.results}/{setting}/trajectories/{batch}.safetensors"
+        return files
+
+    def candidate_batches(self, film: str) -> list[str]:
+        """The batch files that hold a film's candidates, each once."""
+        return sorted(set(self.candidate_files(film).values()))
+
+    def named_batches(self, film: str) -> list[str]:
+        """The batch files of a film that names its members; ranks are read from the table."""
+        return [] if self.films[film]["vary"] == "rank" else self.candidate_batches(film)
+
+    def candidate_settings(self, film: str) -> list[str]:
+        """The settings of a film's candidates, each once."""
+        return sorted({candidate["setting"] for candidate in self.films[film]["candidates"]})
+
+    def ranking(self, film: str) -> list[str]:
+        """The table that a film's ranks are read from; the other films know their members."""
+        return [f"{self.results}/trajectories.csv"] if self.films[film]["vary"] == "rank" else []
+
+    def caption_losses(self, film: str) -> list[str]:
+        """The tables that a film's captions are read from, where it has captions."""
+        if not self.base["video"]["captions"]:
+            return []
+        return [f"{self.results}/{setting}/losses.csv" for setting in self.candidate_settings(film)]
+
+    def frame_distances(self, film: str) -> list[str]:
+        """How the image changes along each channel's trajectory: measured only where the film's time follows it."""
+        if self.base["video"]["time"] != "perceived":
+            return []
+        return [f"{self.results}/films/{film}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
+
+    def survey_loss(self, film: str) -> dict:
+        """What a panorama measures: the loss that its trajectories share, or else the first metric, for all three."""
+        losses = [self.settings[setting].config["loss"] for setting in self.candidate_settings(film)]
+        if all(loss == losses[0] for loss in losses):
+            return losses[0]
+        name = self.base["metrics"][0]
+        return {"name": name, "terms": {name: 1.0}}
+
+    def survey_losses(self) -> dict[str, str]:
+        """What each film's panorama measures: film -> the name of the loss."""
+        return {film: self.survey_loss(film)["name"] for film in self.films}
+
+    def per_film(self, file: str) -> list[str]:
+        """One file of every film."""
+        return [f"{self.results}/films/{film}/{file}" for film in self.films]
+
+    # Products
+
+    def experiment_products(self) -> list[str]:
+        """What is made once; the page, which shows them, comes on top."""
+        files = ["experiment.yaml", "trajectories.csv", "losses.parquet", "losses.png", "montage.png", "starts.csv"]
+        files += ["arrivals.csv", "arrivals.png"]
+        return [*files, "metrics.png"] if len(self.settings) > 1 else files
+
+    def film_products(self) -> list[str]:
+        """What is made of every film; the player for Snakemake's report comes on top."""
+        files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
+        files += ["panorama.png", "itinerary.png", "itinerary.csv"]
+        if self.base["video"]["exhibition"]:
+            files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
+        return files
+
+    def final_products(self) -> list[str]:
+        """Every product that this run makes."""
+        return [
+            *self.all_batch_files(),
+            *self.per_setting("losses.csv"),
+            *self.per_setting("montage.png"),
+            *[f"{self.results}/{file}" for file in self.experiment_products()],
+            *[file for product in [*self.film_products(), "player"] for file in self.per_film(product)],
+            f"{self.results}/page/index.html",
+        ]
+
+    def recorded_config(self) -> dict:
+        """The configuration that experiment.yaml tells: all of it but how the work was shared out."""
+        return {key: value for key, value in self.base.items() if key not in ("seeds_per_job", "overwrite")}
+
+
+def generator_files(config: dict, *wanted: str) -> dict[str, str]:
+    """What has to be opened to use the generator: architecture, weights, class_names, or the wanted ones of them.
+
+    Class names are left out where the generator has ImageNet's.
+    """
+    generator = config["generator"]
+    files = {"architecture": generator["config"], "weights": weights_file(config)}
+    if generator["class_names"]:
+        files["class_names"] = generator["class_names"]
+    return {name: file for name, file in files.items() if name in wanted} if wanted else files
 
 
 def make_plan(given: dict, root: Path) -> Plan:
@@ -187,14 +360,15 @@ def finish(config: dict, literal: dict, given: dict, root: Path) -> dict:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") if stem else given.get("experiment", "study")
     config["name"] = str(name)
     for section, key in OWN_FILES:
-        config[section] = {**config[section], key: _located(config[section][key], root)}
+        if key in config[section]:  # where it is missing, the schema says so
+            config[section] = {**config[section], key: _located(config[section][key], root, Path.cwd())}
     return config
 
 
 @cache
-def _located(path: str | None, root: Path) -> str | None:
+def _located(path: str | None, root: Path, here: Path) -> str | None:
     """Where a file is: used as a module from another folder, the project's own files are beside its Snakefile."""
-    own = path and not is_url(path) and not Path(path).exists() and (root / path).exists()
+    own = path and not is_url(path) and not (here / path).exists() and (root / path).exists()
     return str(root / path) if own else path
 
 
@@ -213,53 +387,8 @@ def check_combination(config: dict) -> None:
         raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")
 
 
-def uses_lpips(config: dict) -> bool:
-    """Whether the walk's loss needs the LPIPS network."""
-    return "lpips" in config["loss"]["terms"]
-
-
-def weights_file(config: dict) -> str:
-    """Where the generator's weights are, or will be."""
-    generator = config["generator"]
-    return generator["weights"] or f"{DOWNLOADS}/{generator['name']}-{_file_name(generator['url'])}"
-
-
-def backbone_file(config: dict) -> str:
-    """Where the LPIPS backbone is, or will be."""
-    perceptual = config["perceptual"]
-    return perceptual["weights"] or f"{DOWNLOADS}/{BACKBONES[perceptual['net']]}"
-
-
-def picture_file(config: dict) -> str:
-    """Where the target's picture is, or will be."""
-    picture = config["target"]["picture"]
-    if not is_url(picture):
-        return picture
-    short = hashlib.sha256(picture.encode()).hexdigest()[:8]
-    return f"{DOWNLOADS}/target-{short}-{_file_name(picture)}"
-
-
-def _file_name(url: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1].replace("%20", "-"))
-
-
-def needed_downloads(settings) -> dict[str, dict]:
-    """What has to come from a network, if it is not there: file name under resources/downloads -> url and sha256."""
-    needed = {}
-    for config in (setting.config for setting in settings):
-        generator, target, perceptual = config["generator"], config["target"], config["perceptual"]
-        if generator["weights"] is None:
-            needed[weights_file(config)] = {"url": generator["url"], "sha256": generator["sha256"]}
-        if is_url(target["picture"]):
-            needed[picture_file(config)] = {"url": target["picture"], "sha256": target["sha256"]}
-        if (uses_lpips(config) or "lpips" in config["metrics"]) and perceptual["weights"] is None:
-            url = BACKBONE_URL + BACKBONES[perceptual["net"]]
-            needed[backbone_file(config)] = {"url": url, "sha256": re.search(r"-([0-9a-f]{8})\.pth", url)[1]}
-    return {path.removeprefix(f"{DOWNLOADS}/"): source for path, source in needed.items()}
-
-
 def inversion_config(config: dict) -> dict:
-    """What the inversion uses: changing anything in it means another walk."""
+    """What the inversion uses: whatever changes in it asks for other trajectories."""
     optimizer = {key: value for key, value in config["optimizer"].items() if key != "betas"}
     chosen = ("loss", "start", "steps", "precision", "compile", "graphs", "micro_batch", "threads", "device")
     return {
@@ -268,62 +397,3 @@ def inversion_config(config: dict) -> dict:
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
         **{key: config[key] for key in chosen},
     }
-
-
-def check_before_jobs(plan: Plan) -> None:
-    """Look at what the jobs will open, so that what is wrong is said before the first one.
-
-    Raises:
-        UserError: a file that is missing or no picture, or walks made from something else under the same name.
-    """
-    for config in [setting.config for setting in plan.settings.values()][:: max(1, len(plan.settings) - 1)]:
-        for key, path in local_files(config).items():
-            if not Path(path).is_file():
-                raise UserError(f"{key}={path}: there is no such file")
-        if not is_url(config["target"]["picture"]):
-            check_picture(config["target"]["picture"])
-        check_classes(config)
-    if not plan.base["overwrite"]:
-        check_same_sources(plan)
-
-
-def local_files(config: dict) -> dict[str, str]:
-    """Files that a person named and that nothing downloads: key -> path."""
-    generator = config["generator"]
-    files = {f"generator.{key}": generator[key] for key in ("config", "weights", "class_names", "discriminator")}
-    files["perceptual.weights"] = config["perceptual"]["weights"]
-    if not is_url(config["target"]["picture"]):
-        files["target"] = config["target"]["picture"]
-    return {key: path for key, path in files.items() if path is not None}
-
-
-def check_classes(config: dict) -> None:
-    """Refuse a start class that the generator's own list of names does not have."""
-    file = config["generator"]["class_names"]
-    if file is None or not config["start"]["classes"]:
-        return
-    names = json.loads(Path(file).read_text(encoding="utf-8"))
-    for name in config["start"]["classes"]:
-        if name not in names:
-            raise UserError(f"start.classes: this generator has no class '{name}'{sweep.nearest(name, names)}")
-
-
-def check_same_sources(plan: Plan) -> None:
-    """Refuse to overwrite walks that were made from another picture or other weights under the same name."""
-    for setting in plan.settings.values():
-        folder = Path("results") / plan.name / setting.id / "trajectories"
-        found = next((folder / f"{batch}.safetensors" for batch in setting.batches), None)
-        if found is None or not found.is_file():
-            continue
-        with safe_open(found, framework="np") as file:
-            made_from = json.loads((file.metadata() or {}).get("made_from", "{}"))
-        now = {"target": picture_file(setting.config), "generator": weights_file(setting.config)}
-        for what, path in now.items():
-            if what in made_from and Path(path).is_file() and sha256_of(path) != made_from[what]["sha256"]:
-                before = made_from[what]["file"]
-                what_changed = f"{before}, not {path}" if before != str(path) else f"{path} was another file then"
-                raise UserError(
-                    f"results/{plan.name} holds walks made from another {what} ({what_changed}): "
-                    "give this run a name=... of its own, or overwrite=true to lose those"
-                )
-        return

@@ -1,0 +1,162 @@
+"""What the rules ask the plan: files, values and products, without Snakemake."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from approach.errors import UserError
+from approach.planning.checks import check_before_jobs
+from approach.planning.plan import generator_files, make_plan
+
+SETTINGS = ["loss~l2+lr~0.05", "loss~ssim+lr~0.05"]
+L2_FILM, SSIM_FILM = (f"starts+{setting}" for setting in SETTINGS)
+
+
+def planned(root, **given):
+    return make_plan({"name": "plan", "loss": "l2,ssim", "lr": 0.05, **given}, root)
+
+
+@pytest.fixture(scope="module")
+def plan(root):
+    return planned(root, seeds=5, seeds_per_job=2)
+
+
+@pytest.fixture
+def anywhere(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_settings_files(anywhere, plan):
+    folder = "results/plan/loss~l2+lr~0.05/trajectories"
+    assert plan.batch_files(SETTINGS[0], "csv") == [f"{folder}/{batch}.csv" for batch in ("0-1", "2-3", "4")]
+    assert len(plan.all_batch_files()) == 6
+    assert plan.per_setting("losses.csv") == [f"results/plan/{setting}/losses.csv" for setting in SETTINGS]
+    assert plan.setting_values()[SETTINGS[1]] == {"loss": "ssim", "lr": 0.05}
+    assert plan.setting_batches()[SETTINGS[0]] == {"0-1": [0, 1], "2-3": [2, 3], "4": [4]}
+    assert plan.inversion_labels(SETTINGS[0], "4") == {
+        **{"experiment": "plan", "setting": SETTINGS[0], "batch": "4"},
+        "generator": "study",
+    }
+
+
+def test_the_candidates_of_a_film_and_where_they_are(plan):
+    folder = "results/plan/loss~l2+lr~0.05/trajectories"
+    assert plan.candidate_files(L2_FILM) == {
+        **{f"{SETTINGS[0]}/{seed}": f"{folder}/0-1.safetensors" for seed in (0, 1)},
+        f"{SETTINGS[0]}/2": f"{folder}/2-3.safetensors",
+    }
+    assert plan.candidate_batches(L2_FILM) == [f"{folder}/0-1.safetensors", f"{folder}/2-3.safetensors"]
+    assert plan.candidate_settings(L2_FILM) == [SETTINGS[0]]
+    assert plan.per_film("film.json") == [f"results/plan/films/{film}/film.json" for film in (L2_FILM, SSIM_FILM)]
+
+
+def test_a_rank_reads_the_table_and_named_members_their_files(root):
+    words = "'films.best={vary: rank, of: [closest, median, strangest], loss: l2, lr: 0.05}'"
+    plan = planned(root, hydra=words)
+    assert plan.ranking("best") == ["results/plan/trajectories.csv"]
+    assert plan.named_batches("best") == []
+    assert plan.ranking(L2_FILM) == []
+    assert plan.named_batches(L2_FILM) == plan.candidate_batches(L2_FILM) != []
+
+
+def test_captions_and_perceived_time_need_more(root, plan):
+    captioned = planned(root, hydra="video.captions=[loss] video.time=perceived")
+    assert captioned.caption_losses(L2_FILM) == [f"results/plan/{SETTINGS[0]}/losses.csv"]
+    folder = f"results/plan/films/{L2_FILM}"
+    assert captioned.frame_distances(L2_FILM) == [f"{folder}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
+    bare = planned(root, hydra="video.captions=[] video.time=steps")
+    assert bare.caption_losses(L2_FILM) == bare.frame_distances(L2_FILM) == []
+
+
+def test_a_panorama_measures_the_loss_that_its_trajectories_share(root):
+    plan = planned(root, hydra="'films.losses={vary: loss, of: [l2, ssim, pyramid]}'", loss="l2,ssim,pyramid", seeds=1)
+    assert plan.survey_loss("losses+lr~0.05+seed~0") == {"name": "l2", "terms": {"l2": 1.0}}
+    assert planned(root).survey_loss(SSIM_FILM)["name"] == "ssim"
+    assert planned(root).survey_losses() == {L2_FILM: "l2", SSIM_FILM: "ssim"}
+
+
+BACKBONE = "resources/downloads/squeezenet1_1-b8a52dc0.pth"
+GENERATOR = {"architecture", "weights"}
+
+
+def test_what_is_opened_is_what_is_used(root, plan):
+    assert set(generator_files(plan.base)) == {*GENERATOR, "class_names"}
+    assert set(generator_files(plan.base, "architecture", "class_names")) == {"architecture", "class_names"}
+    assert set(plan.inversion_files(SETTINGS[0])) == {*GENERATOR, "class_names", "target"}
+    assert set(plan.still_files()) == {*GENERATOR, "target"}
+    assert set(planned(root, hydra="video.fog=0").frame_files()) == GENERATOR
+    assert set(planned(root, hydra="video.fog=0.5").frame_files()) == {*GENERATOR, "target"}
+    lpips = planned(root, loss="l2,lpips", hydra="metrics=[l2,lpips] video.fog=0")
+    assert lpips.still_files()["backbone"] == BACKBONE
+    assert "backbone" not in lpips.frame_files()
+    assert lpips.fog_net() is None
+    assert "backbone" not in lpips.inversion_files(SETTINGS[0])
+    assert lpips.inversion_files("loss~lpips+lr~0.05")["backbone"] == BACKBONE
+    assert set(planned(root, loss="discriminator").inversion_files("loss~discriminator+lr~0.05")) >= {"discriminator"}
+
+
+def test_another_network_is_named_only_where_it_is_used(root, plan):
+    assert plan.lpips_net(["l2"]) is None
+    assert plan.lpips_net(["l2", "lpips"]) == "squeeze"
+    foggy = planned(root, hydra="metrics=[l2,lpips] video.fog=0.5 perceptual.net=vgg")
+    assert foggy.fog_net() == "vgg"
+    assert foggy.frame_files()["backbone"].endswith(".pth")
+
+
+def test_the_products_of_a_run(root, anywhere, plan):
+    products = plan.final_products()
+    assert len(set(products)) == len(products)
+    assert {"results/plan/metrics.png", "results/plan/page/index.html", *plan.all_batch_files()} <= set(products)
+    assert {f"results/plan/films/{L2_FILM}/{file}" for file in ("player", "triptych.mp4")} <= set(products)
+    assert "results/plan/metrics.png" not in planned(root, loss="l2").final_products()
+    exhibited = set(planned(root, video="exhibition").final_products()) - set(planned(root).final_products())
+    assert len(exhibited) == 2 * (2 + 12)
+    assert all("/exhibition/" in file for file in exhibited)
+
+
+def test_the_record_leaves_out_how_the_work_was_shared_out(plan):
+    assert set(plan.base) - set(plan.recorded_config()) == {"seeds_per_job", "overwrite"}
+
+
+# The checks before the jobs
+
+
+def test_every_setting_is_looked_at_and_each_file_once(root, anywhere, monkeypatch):
+    looked = []
+    monkeypatch.setattr("approach.planning.checks.check_picture", looked.append)
+    rates = ",".join(str(number / 100) for number in range(1, 31))
+    check_before_jobs(planned(root, lr=rates))
+    assert looked == [str(root / "resources/study/target.png")]
+
+
+def test_a_class_that_only_a_middle_setting_starts_from_is_refused(root, anywhere):
+    with pytest.raises(UserError, match=r"no class 'mushrom'; did you mean mushroom"):
+        check_before_jobs(planned(root, hydra="start.classes=[tree],[mushrom],[lamp]"))
+
+
+def test_a_start_class_is_matched_as_the_inversion_matches_it(tiny, root, anywhere):
+    for file in tiny.iterdir():
+        shutil.copy(file, anywhere)
+    Path("classes.json").write_text(
+        json.dumps(["grey whale, Eschrichtius robustus", "valley", "shore", "lamp", "tree"])
+    )
+    files = "generator.config=config.json generator.weights=generator.safetensors generator.class_names=classes.json"
+    files += " generator.discriminator=null"
+    check_before_jobs(planned(root, hydra=f"{files} 'start.classes=[Valley,grey whale,eschrichtius robustus]'"))
+    with pytest.raises(UserError, match="no class 'whale'"):
+        check_before_jobs(planned(root, hydra=f"{files} start.classes=[whale]"))
+
+
+def test_imagenets_names_are_known_before_the_download(root, anywhere):
+    big = {"generator": "biggan-deep-128"}
+    check_before_jobs(planned(root, **big, hydra="start.classes=[alp,cliff]"))
+    with pytest.raises(UserError, match=r"no class 'clif'; did you mean cliff\?"):
+        check_before_jobs(planned(root, **big, hydra="start.classes=[clif]"))
+
+
+def test_a_missing_file_is_named_with_its_key(root, anywhere):
+    with pytest.raises(UserError, match=r"generator\.weights=none\.bin: there is no such file"):
+        check_before_jobs(planned(root, hydra="generator.weights=none.bin"))

@@ -1,0 +1,56 @@
+"""Files that come from a network where they are not here yet: the generator's weights, LPIPS's backbone, the target."""
+
+import hashlib
+import re
+
+from approach.sources import is_url
+
+DOWNLOADS = "resources/downloads"
+# torchvision's published backbones; the eight hex digits begin the file's sha256.
+BACKBONES = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
+BACKBONE_URL = "https://download.pytorch.org/models/"
+
+
+def uses_lpips(config: dict) -> bool:
+    """Whether the setting's loss needs the LPIPS network."""
+    return "lpips" in config["loss"]["terms"]
+
+
+def weights_file(config: dict) -> str:
+    """Where the generator's weights are, or will be."""
+    generator = config["generator"]
+    return generator["weights"] or f"{DOWNLOADS}/{generator['name']}-{_file_name(generator['url'])}"
+
+
+def backbone_file(config: dict) -> str:
+    """Where the LPIPS backbone is, or will be."""
+    perceptual = config["perceptual"]
+    return perceptual["weights"] or f"{DOWNLOADS}/{BACKBONES[perceptual['net']]}"
+
+
+def picture_file(config: dict) -> str:
+    """Where the target's picture is, or will be."""
+    picture = config["target"]["picture"]
+    if not is_url(picture):
+        return picture
+    short = hashlib.sha256(picture.encode()).hexdigest()[:8]
+    return f"{DOWNLOADS}/target-{short}-{_file_name(picture)}"
+
+
+def needed_downloads(settings) -> dict[str, dict]:
+    """What has to come from a network, if it is not there: file name under resources/downloads -> url and sha256."""
+    needed = {}
+    for config in (setting.config for setting in settings):
+        generator, target, perceptual = config["generator"], config["target"], config["perceptual"]
+        if generator["weights"] is None:
+            needed[weights_file(config)] = {"url": generator["url"], "sha256": generator["sha256"]}
+        if is_url(target["picture"]):
+            needed[picture_file(config)] = {"url": target["picture"], "sha256": target["sha256"]}
+        if (uses_lpips(config) or "lpips" in config["metrics"]) and perceptual["weights"] is None:
+            url = BACKBONE_URL + BACKBONES[perceptual["net"]]
+            needed[backbone_file(config)] = {"url": url, "sha256": re.search(r"-([0-9a-f]{8})\.pth", url)[1]}
+    return {path.removeprefix(f"{DOWNLOADS}/"): source for path, source in needed.items()}
+
+
+def _file_name(url: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1].replace("%20", "-"))
