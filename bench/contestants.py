@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from approach.biggan.generator import GeneratorConfig, load_generator
+from approach.biggan.format import GeneratorConfig
+from approach.biggan.generator import load_generator
 from approach.biggan.precision import set_matrix_precision
 from approach.inversion.gradient import build_evaluate
 from approach.losses.losses import build_loss

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
-from approach.biggan.generator import GeneratorConfig, read_config, read_weights  # noqa: E402
+from approach.biggan.format import GeneratorConfig, read_config, read_weights  # noqa: E402
 from approach.biggan.pointwise import missing_compiler  # noqa: E402
 from approach.biggan.stand_in import seeded_state  # noqa: E402
 from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from approach.biggan.generator import Generator, load_generator, read_config, read_weights
+from approach.biggan.format import read_config, read_weights
+from approach.biggan.generator import Generator, load_generator
 from approach.torchvision_guard import import_torchvision
 from torch import Tensor, nn
 

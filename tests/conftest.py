@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from approach.biggan.generator import read_config
+from approach.biggan.format import read_config
 from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
 from helpers.generators import TINY

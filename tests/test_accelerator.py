@@ -14,6 +14,7 @@ from approach.biggan.generator import load_generator
 from approach.biggan.layers import add_planes
 from approach.inversion import gradient
 from approach.inversion.gradient import build_evaluate
+from approach.loading import open_generator
 from approach.losses.discriminator import Discriminator
 from approach.losses.losses import KINDS, build_loss
 from approach.losses.perceptual import Perceptual
@@ -73,6 +74,20 @@ def backbone(request, tmp_path_factory):
     return request.param, path
 
 
+@contextmanager
+def settings_put_back():
+    """Leave PyTorch's process-wide settings as they were."""
+    filling = torch.utils.deterministic.fill_uninitialized_memory
+    mode = torch.get_deterministic_debug_mode()
+    products, convolutions = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
+        torch.set_deterministic_debug_mode(mode)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
+
+
 def evaluate(device, weights, backbone, seeds=3, name="float32"):
     """One evaluation with every loss at once on a device; the inputs, and what it gave."""
     config, tensors = weights
@@ -108,16 +123,13 @@ def test_an_evaluation_stays_on_its_device_and_its_operations_have_an_order(weig
 
 def test_every_loss_runs_where_pytorch_refuses_operations_without_an_order(weights, backbone, monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    precision.make_deterministic("cpu")
-    try:
+    with settings_put_back():
+        precision.make_deterministic("cpu")
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
         one, two = (evaluate("cpu", weights, backbone)[1] for _ in range(2))
         precision.make_deterministic("cuda")
         assert torch.is_deterministic_algorithms_warn_only_enabled()
-    finally:
-        torch.use_deterministic_algorithms(False)
-        torch.utils.deterministic.fill_uninitialized_memory = True
     assert torch.equal(one.grad_z, two.grad_z)
 
 
@@ -146,6 +158,18 @@ def test_the_last_layer_is_as_many_launches_for_many_images_as_for_one(weights):
             picture(x.contiguous(memory_format=torch.channels_last))
         counts.append(sum(not name.startswith(("slice", "select", "view", "permute")) for name in watched.names))
     assert counts[0] == counts[1] < 50
+
+
+def test_what_is_shown_is_computed_without_tf32(tiny, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    files = {"architecture": str(tiny / "config.json"), "weights": str(tiny / "generator.safetensors")}
+    with settings_put_back():
+        precision.set_matrix_precision("tf32", "cuda")
+        assert torch.backends.cudnn.allow_tf32
+        open_generator(files, 0.4, "cpu")
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
 
 
 def test_planes_of_all_images_at_once_are_those_of_each():

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from approach.biggan.generator import read_config
+from approach.biggan.format import read_config
 from approach.biggan.stand_in import seeded_state
 from approach.trajectories import read_trajectory
 from helpers.runs import Workflow

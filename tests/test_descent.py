@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import torch
-from approach.biggan.generator import class_names, load_generator, read_config, read_weights
+from approach.biggan.format import class_names, read_config, read_weights
+from approach.biggan.generator import load_generator
 from approach.inversion.descent import State, columns, rate, walk
 from approach.inversion.starts import Latents, sample_starts, truncated_normal
 from approach.losses.losses import build_loss

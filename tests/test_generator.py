@@ -9,7 +9,8 @@ import pytest
 import torch
 from approach.biggan.convolutions import FrozenUpConv, UpThenConv
 from approach.biggan.folding import statistics_row
-from approach.biggan.generator import class_names, load_generator, read_config, read_weights
+from approach.biggan.format import class_names, read_config, read_weights
+from approach.biggan.generator import load_generator
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
 from helpers.generators import VARIED, latents, ours, pictures_and_gradients, write_config

@@ -1,15 +1,21 @@
 """What every loss promises: per image, zero at the target, blind to padding, a finite gradient."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from approach.errors import UserError
+from approach.losses import discriminator as discriminators
+from approach.losses.loading import open_loss
 from approach.losses.losses import _SSIM_WEIGHTS, KINDS, build_loss
 from approach.losses.metrics import METRICS, measure
 from approach.losses.perceptual import Perceptual
-from approach.target import Target
+from approach.target import Target, read_target
 from approach.torchvision_guard import import_torchvision
+from PIL import Image
+from safetensors.torch import save_file
 
 import_torchvision()
 import piq  # noqa: E402
@@ -21,17 +27,23 @@ DOUBLE = torch.float64
 def pictures(*seeds, size=64, dtype=torch.float32) -> torch.Tensor:
     """Smooth seeded images [N, 3, size, size] in [-1, 1]."""
     coarse = [torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.nn.functional.interpolate(torch.cat(coarse) * 2 - 1, size=size, mode="bicubic").clamp(-1, 1).to(dtype)
+    return F.interpolate(torch.cat(coarse) * 2 - 1, size=size, mode="bicubic").clamp(-1, 1).to(dtype)
 
 
 @pytest.fixture(scope="module")
-def perceptual(tmp_path_factory):
-    """LPIPS on a SqueezeNet with seeded weights."""
+def backbone_file(tmp_path_factory):
+    """A SqueezeNet with seeded weights."""
     path = tmp_path_factory.mktemp("lpips") / "squeeze.pth"
     with torch.random.fork_rng():
         torch.manual_seed(5)
         torch.save(squeezenet1_1(weights=None).state_dict(), path)
-    return Perceptual("squeeze", path, dtype=DOUBLE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def perceptual(backbone_file):
+    """LPIPS on that SqueezeNet."""
+    return Perceptual("squeeze", backbone_file, dtype=DOUBLE)
 
 
 class Discriminator:
@@ -43,8 +55,8 @@ class Discriminator:
         self.second = torch.randn(16, 8, 4, 4, generator=generator, dtype=DOUBLE) / 11
 
     def features(self, images):
-        a = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(images, self.first, stride=2, padding=1), 0.2)
-        return [a, torch.nn.functional.conv2d(a, self.second, stride=2, padding=1)]
+        a = F.leaky_relu(F.conv2d(images, self.first, stride=2, padding=1), 0.2)
+        return [a, F.conv2d(a, self.second, stride=2, padding=1)]
 
 
 def target_of(size=64, seen=slice(None)) -> Target:
@@ -235,3 +247,34 @@ def test_measures_are_the_losses_of_their_names(make, perceptual):
     assert measure(images, target_of(), []) == {}
     with pytest.raises(ValueError, match="unknown measure"):
         measure(images, target_of(), ["psnr"])
+
+
+def test_a_loss_is_opened_from_a_rules_files(tmp_path, backbone_file):
+    loss = {"name": "mix", "terms": {"l1": 1.0, "lpips": 2.0, "discriminator": 1.0}}
+    pixels = ((pictures(9)[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8)
+    Image.fromarray(pixels.numpy()).save(tmp_path / "target.png")
+    shape = {"channels": [4, 8], "num_classes": 5}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = discriminators.Discriminator(**shape)
+    save_file(network.state_dict(), tmp_path / "discriminator.safetensors")
+    (tmp_path / "discriminator.json").write_text(json.dumps(shape))
+    files = {"target": tmp_path / "target.png", "backbone": backbone_file, "class_names": None}
+    files["discriminator"] = tmp_path / "discriminator.safetensors"
+    opened = open_loss(loss, files, "squeeze", "cpu", "float64")
+    network = discriminators.load_discriminator(files["discriminator"], tmp_path / "discriminator.json")
+    built = build_loss(
+        loss,
+        read_target(tmp_path / "target.png"),
+        perceptual=Perceptual("squeeze", backbone_file, dtype=DOUBLE),
+        discriminator=discriminators.load_discriminator(
+            files["discriminator"], tmp_path / "discriminator.json"
+        ).double(),
+        dtype=DOUBLE,
+    )
+    images = pictures(0, 1, dtype=DOUBLE)
+    assert torch.equal(opened(images).total, built(images).total)
+    plain = open_loss({"name": "l1", "terms": {"l1": 1.0}}, {"target": files["target"]}, None, "cpu")
+    assert plain(images).total.dtype == torch.float32
+    with pytest.raises(UserError, match="needs a perceptual network"):
+        open_loss(loss, {"target": files["target"]}, "squeeze", "cpu")

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from approach.biggan.generator import load_generator, read_config, read_weights
+from approach.biggan.format import read_config, read_weights
+from approach.biggan.generator import load_generator
 from approach.film.probe import read_film
 from approach.losses.losses import build_loss
 from approach.target import read_target

@@ -7,7 +7,8 @@ import pytest
 import torch
 import yaml
 from approach.biggan import precision
-from approach.biggan.generator import load_generator, read_config
+from approach.biggan.format import read_config
+from approach.biggan.generator import load_generator
 from approach.biggan.pointwise import missing_compiler
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError

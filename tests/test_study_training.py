@@ -18,7 +18,8 @@ from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(ROOT))
-from approach.biggan.generator import load_generator, read_config, read_weights
+from approach.biggan.format import read_config, read_weights
+from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from approach.biggan.generator import class_names, read_config
+from approach.biggan.format import class_names, read_config
 from approach.classes import class_index
 from approach.devices import resolve_device
 from approach.film.render import to_frames

@@ -7,11 +7,9 @@ import numpy as np
 import torch
 from approach.devices import resolve_device
 from approach.job import Pace, job
-from approach.loading import open_generator, open_perceptual
-from approach.losses.discriminator import load_discriminator
-from approach.losses.losses import build_loss
+from approach.loading import open_generator
+from approach.losses.loading import open_loss
 from approach.pictures.survey import survey
-from approach.target import read_target
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
@@ -20,16 +18,7 @@ with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
     walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
     generator = open_generator(snakemake.input, walks[0].metadata["truncation"], device)
-    discriminator = snakemake.input.get("discriminator")
-    loss = build_loss(
-        snakemake.params.loss,
-        read_target(snakemake.input.target),
-        perceptual=open_perceptual(snakemake.input, snakemake.params.net, device),
-        discriminator=load_discriminator(Path(discriminator), Path(discriminator).with_suffix(".json")).to(device)
-        if discriminator
-        else None,
-        device=device,
-    )
+    loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
     pace = Pace(1)
 
     def said(done, total):

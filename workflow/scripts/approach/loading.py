@@ -1,21 +1,35 @@
-"""What the scripts that show walks have in common: the generator as a rule's inputs give it."""
+"""What the scripts that show trajectories have in common: generator and LPIPS network as a rule's inputs give them."""
 
 from collections.abc import Mapping
 
 import torch
 
-from approach.biggan.generator import Generator, load_generator, read_config, read_weights
+from approach.biggan.format import read_config, read_weights
+from approach.biggan.generator import Generator, load_generator
+from approach.biggan.precision import make_deterministic, set_matrix_precision
 from approach.losses.perceptual import Perceptual
 
 
 def open_generator(files: Mapping[str, str], truncation: float, device: torch.device | str) -> Generator:
-    """The generator in float32, from input files `architecture` and `weights`."""
+    """Open the generator from input files `architecture` and `weights`, in float32, which then holds for the process.
+
+    Left to itself PyTorch computes convolutions on NVIDIA GPUs in TF32, ten bits exact.
+
+    Raises:
+        UserError: a file is missing, or is no BigGAN's.
+    """
+    make_deterministic(device)
+    set_matrix_precision("float32", device)
     architecture = read_config(files["architecture"])
     weights = read_weights(files["weights"], architecture)
     return load_generator(weights, architecture, truncation=truncation, device=device)
 
 
 def open_perceptual(files: Mapping[str, str], net: str | None, device: torch.device | str) -> Perceptual | None:
-    """The LPIPS network where the input files hold a `backbone` for it."""
+    """Open the LPIPS network where the input files hold a `backbone` for it.
+
+    Raises:
+        UserError: the file is missing, or is of another network.
+    """
     backbone = files.get("backbone")
     return Perceptual(net, backbone, device=device) if backbone else None

@@ -12,13 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from approach.biggan.folding import FoldedGenerator, fold
-from approach.biggan.format import GeneratorConfig, class_names, read_config, read_weights
+from approach.biggan.format import GeneratorConfig
 from approach.biggan.layers import Attention, Block, Picture
 from approach.biggan.pointwise import EAGER, compiled
 from approach.biggan.precision import PRECISIONS, outer_dtype
 from approach.errors import UserError
-
-__all__ = ["PRECISIONS", "Generator", "GeneratorConfig", "class_names", "load_generator", "read_config", "read_weights"]
 
 
 def load_generator(

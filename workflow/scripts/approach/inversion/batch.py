@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from approach.biggan.generator import GeneratorConfig, class_names, load_generator, read_config, read_weights
+from approach.biggan.format import GeneratorConfig, class_names, read_config, read_weights
+from approach.biggan.generator import load_generator
 from approach.biggan.precision import (
     decide_compile,
     decide_micro_batch,
@@ -29,9 +30,8 @@ from approach.inversion.descent import State, columns, walk
 from approach.inversion.preview import LivePicture
 from approach.inversion.starts import Latents, sample_starts
 from approach.job import Pace
-from approach.losses.discriminator import load_discriminator
+from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
-from approach.losses.perceptual import Perceptual
 from approach.sources import sha256_of
 from approach.target import picture_sha256, read_target
 from approach.trajectories import write_trajectories
@@ -74,21 +74,9 @@ def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dic
 def build_inversion_loss(
     config: dict, sources: Sources, device: str, precision: str, *, compiled: bool = False
 ) -> Loss:
-    """The loss of a walk's configuration, with the networks it needs; compiled where the generator is."""
-    dtype = outer_dtype(precision)
-    perceptual = discriminator = None
-    if sources.backbone:
-        features = torch.bfloat16 if precision == "bf16" else dtype
-        perceptual = Perceptual(config["perceptual_net"], sources.backbone, device=device, dtype=features)
-        perceptual.set_compiled(compiled)
-    if sources.discriminator:
-        discriminator = load_discriminator(sources.discriminator, sources.discriminator.with_suffix(".json")).to(
-            device, dtype
-        )
-    target = read_target(sources.target)
-    return build_loss(
-        config["loss"], target, perceptual=perceptual, discriminator=discriminator, device=device, dtype=dtype
-    )
+    """The loss of an inversion's configuration, with the networks it needs; compiled where the generator is."""
+    net = config["perceptual_net"]
+    return open_loss(config["loss"], vars(sources), net, device, precision, compiled=compiled)
 
 
 def invert(
@@ -260,6 +248,7 @@ def descend_in_memory(
 def arrival_losses(state: State, weights: dict, architecture: GeneratorConfig, config: dict, sources: Sources) -> list:
     """The loss of each arrival in float32, whatever the walk was computed in."""
     device = str(state.z.device)
+    set_matrix_precision("float32", device)
     generator = load_generator(weights, architecture, truncation=config["truncation"], device=device)
     loss = build_inversion_loss(config, sources, device, "float32")
     found = []
