@@ -252,7 +252,7 @@ def test_measures_are_the_losses_of_their_names(make, perceptual):
 def test_a_loss_is_opened_from_a_rules_files(tmp_path, backbone_file):
     loss = {"name": "mix", "terms": {"l1": 1.0, "lpips": 2.0, "discriminator": 1.0}}
     pixels = ((pictures(9)[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8)
-    Image.fromarray(pixels.numpy()).save(tmp_path / "target.png")
+    Image.fromarray(pixels.numpy()).convert("RGBA").save(tmp_path / "target.png")
     shape = {"channels": [4, 8], "num_classes": 5}
     with torch.random.fork_rng():
         torch.manual_seed(1)
