@@ -4,7 +4,7 @@ CORES ?= all
 GENERATOR ?= biggan-deep-128
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench first-contact clean
+.PHONY: demo test lint format docs closures bench first-contact clean
 
 demo: .venv/installed
 	@$(BIN)/snakemake --cores $(CORES)
@@ -26,6 +26,9 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python docs/configuration.py
+
+closures: .venv/installed
+	PYTHONPATH=tests $(BIN)/python -m helpers.closures > tests/closures.yaml
 
 bench: .venv/installed
 	$(BIN)/python bench/inversion.py

@@ -1,8 +1,9 @@
 """Batches of seeds: their spelling, and which job walks which seed."""
 
 import pytest
+from approach.batch_labels import label, members
 from approach.errors import UserError
-from approach.planning.batches import found_batches, label, members, plan_batches
+from approach.planning.batches import found_batches, plan_batches
 
 
 @pytest.mark.parametrize(

@@ -106,15 +106,6 @@ def test_a_wrong_table_is_one_clear_line(entry, word):
     assert "films.f" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_planner_needs_no_torch():
-    code = "import sys; import approach.film.choice; sys.exit('torch' in sys.modules)"
-    path = os.pathsep.join(sys.path)
-    assert (
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode
-        == 0
-    )
-
-
 # ---------------------------------------------------------------------------------------------------- the choice
 
 

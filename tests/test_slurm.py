@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -232,10 +231,3 @@ def test_the_gpu_profile_gives_the_card_to_one_job_and_walks_more_seeds_in_it(wo
     text = planned.stdout + planned.stderr
     assert count_jobs(text) == {"prepare_target": 1, "invert": 1}  # 64 seeds a job, from configuration.yaml
     assert "gpu=1" in text  # device=cuda, likewise
-
-
-def test_planning_imports_no_torch(root):
-    modules = "devices, plan, sweep, batches, digest, estimate"
-    code = f"import sys; from approach import {modules}; print('torch' in sys.modules)"
-    folder = root / "workflow" / "scripts"
-    assert said("env", f"PYTHONPATH={folder}", sys.executable, "-c", code).strip() == "False"

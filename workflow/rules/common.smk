@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from approach.planning import plan as planning
-from approach.planning.batches import LABEL as BATCH
+from approach.batch_labels import LABEL as BATCH
 from approach.planning.checks import check_before_jobs
 from approach.planning.downloads import DOWNLOADS, picture_file
 from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from approach.batch_labels import members
 from approach.inversion.batch import Sources, invert
 from approach.inversion.checkpoint import Interrupted
 from approach.job import job
-from approach.planning.batches import members
 
 with job(snakemake.log[0], f"walk {snakemake.wildcards.setting} {snakemake.wildcards.seeds}") as log:
     trajectories = Path(snakemake.output.trajectories)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from approach.batch_labels import members
 from approach.devices import resolve_device
 from approach.job import job
 from approach.loading import open_generator, open_perceptual
 from approach.pictures.stills import take_stills
-from approach.planning.batches import members
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 

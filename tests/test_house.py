@@ -1,0 +1,123 @@
+"""The house: which room imports which, what every script uses, and one import name."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import approach
+import pytest
+from approach.planning.plan import make_plan
+from helpers.closures import LIBRARY, SCRIPTS, as_yaml, closures, room_of
+from helpers.paths import ROOT
+
+MODULES = sorted(LIBRARY.rglob("*.py"))
+ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+# A module beside the rooms that has a row of its own in the table.
+ENTRANCES = {"loading"}
+# What planning, and the choice of three trajectories, must not wait for.
+LIGHT = ["planning.plan", "planning.estimate", "film.choice", "target", "devices", "digest"]
+
+
+def table_of_rooms() -> dict[str, set[str]]:
+    """docs/design.md's table: room -> the rooms it may import ("shared" for the modules beside them)."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    section = text.partition("\n## Rooms\n")[2].partition("\n## ")[0]
+    table = {}
+    for room, names in re.findall(r"^\| ([a-z ]+) \| [^|]+ \| ([^|]+) \|$", section, re.M)[1:]:
+        table[room.removesuffix(" modules")] = {name.strip().removesuffix(" modules") for name in names.split(",")}
+    return table
+
+
+def row_of(module: Path) -> str:
+    """The row of the table that a file of the library belongs to."""
+    return module.stem if module.parent == LIBRARY and module.stem in ENTRANCES else room_of(module)
+
+
+def imported_by(module: Path) -> list[Path]:
+    """The library's files that a module imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module.relative_to(ROOT)}: imports are absolute here"
+            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+    files = [SCRIPTS.joinpath(*name.split(".")).with_suffix(".py") for name in names if name.startswith("approach.")]
+    return [file for file in files if file.is_file()]
+
+
+def test_the_table_of_rooms_names_every_room():
+    table = table_of_rooms()
+    assert set(table) == ROOMS | ENTRANCES | {"shared"}
+    assert all(names <= set(table) for names in table.values())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_a_room_imports_what_the_table_of_rooms_says(module):
+    row = row_of(module)
+    allowed = table_of_rooms()[row] | {row}
+    found = [file for file in imported_by(module) if row_of(file) not in allowed]
+    assert not found, f"{row} may import {sorted(allowed)}: see docs/design.md"
+
+
+def test_the_arrows_are_seen(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("def late():\n    import approach.biggan.format\n    from approach.film import fog\n")
+    assert [room_of(file) for file in imported_by(module)] == ["biggan", "film"]
+
+
+def test_every_script_uses_the_modules_that_it_used():
+    assert (ROOT / "tests" / "closures.yaml").read_text() == as_yaml(closures()), (
+        "a script imports other modules than before; if that is meant, run `make closures`"
+    )
+
+
+def test_what_shows_knows_nothing_of_the_inversion():
+    """An edit of a log word among the checkpoints once rendered every frame again."""
+    using = {script for script, rooms in closures().items() if "inversion" in rooms}
+    assert using == {"invert", "known_classes"}
+
+
+def test_every_init_is_empty():
+    assert [path for path in LIBRARY.rglob("__init__.py") if path.read_bytes()] == []
+
+
+def test_planning_imports_no_torch():
+    modules = ", ".join(f"approach.{name}" for name in LIGHT)
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.append({str(SCRIPTS)!r})
+import {modules}
+approach.planning.plan.make_plan({{}}, Path.cwd())
+print(*{{name.partition(".")[0] for name in sys.modules}})
+"""
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert "approach" in loaded
+    assert not {"torch", "torchvision", "matplotlib", "pandas"} & set(loaded)
+
+
+def test_a_file_of_the_library_is_one_module():
+    """Two names for one file would make two UserError classes, of which an except clause knows one."""
+    make_plan({}, ROOT)
+    for module in pkgutil.walk_packages(approach.__path__, "approach."):
+        importlib.import_module(module.name)
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    ours = Counter(file for file in files if file and Path(file).is_relative_to(LIBRARY))
+    assert len(ours) == len(MODULES)
+    assert {file: count for file, count in ours.items() if count > 1} == {}
+    assert not [name for name in sys.modules if name.startswith("workflow.scripts")]
+
+
+def test_the_library_has_one_import_name():
+    other = re.compile(r"^\s*(?:from|import)\s+workflow\.", re.M)
+    files = [ROOT / "Snakefile", ROOT / "study" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
+    for folder in ("workflow", "study", "bench", "docs", "tests"):
+        files += (ROOT / folder).rglob("*.py")
+    assert [str(path.relative_to(ROOT)) for path in files if other.search(path.read_text())] == []
