@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
+from approach.planning.estimate import closing_lines
 from approach.planning.plan import generator_files, make_plan
 
 SETTINGS = ["loss~l2+lr~0.05", "loss~ssim+lr~0.05"]
@@ -160,3 +161,32 @@ def test_imagenets_names_are_known_before_the_download(root, anywhere):
 def test_a_missing_file_is_named_with_its_key(root, anywhere):
     with pytest.raises(UserError, match=r"generator\.weights=none\.bin: there is no such file"):
         check_before_jobs(planned(root, hydra="generator.weights=none.bin"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: mine\nconfig: resources/study/config.json\n", r"generator\.weights is missing: .*config/generator/"),
+        ("name: mine\nweights: none.bin\n", r"generator\.config is missing"),
+        ("", r"generator\.name is missing"),
+    ],
+)
+def test_an_incomplete_generator_is_one_clear_line(root, tmp_path, text, said):
+    shutil.copytree(root / "config", tmp_path / "config")
+    (tmp_path / "config" / "generator" / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=said) as error:
+        make_plan({"generator": "mine"}, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+# The last words
+
+
+def test_the_last_words_name_only_what_is_there(root, anywhere, plan):
+    triptych, page = Path(f"results/plan/films/{L2_FILM}/triptych.mp4"), Path("results/plan/page/index.html")
+    assert not [line for line in closing_lines(plan) if "results/" in line]
+    for file in (triptych, page):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert closing_lines(plan)[:2] == [f"film: {triptych}", f"page: {page}"]
+    assert SSIM_FILM not in "".join(closing_lines(plan))

@@ -1,4 +1,4 @@
-"""One report of a first contact with a generator: what was loaded, what it shows, how it walks."""
+"""One report of a first contact with a generator: what was loaded, what it shows, how near its inversions come."""
 
 from pathlib import Path
 

@@ -10,27 +10,26 @@ import yaml
 PACKAGES = ("snakemake", "torch", "lpips", "hydra-core", "pytorch-pretrained-biggan", "pandas", "imageio-ffmpeg")
 
 
-def record(config: dict, settings: dict, films: dict, walks: dict[str, dict], command: str) -> str:
+def record(config: dict, settings: dict, films: dict, trajectories: dict[str, dict], command: str) -> str:
     """The text of experiment.yaml.
 
     Args:
         config: the composed configuration of the first setting.
         settings: setting -> what tells it from the others.
         films: name -> film.
-        walks: trajectory file -> its metadata.
+        trajectories: trajectory file -> its metadata.
         command: what was typed.
     """
-    any_walk = next(iter(walks.values()))
     content = {
         "name": config["name"],
         "command": command,
         "commit": commit(),
         "versions": {name: installed(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "sha256": any_walk["sha256"],
-        "device": sorted({walk["device"] for walk in walks.values()}),
+        "sha256": next(iter(trajectories.values()))["sha256"],
+        "device": sorted({metadata["device"] for metadata in trajectories.values()}),
         "settings": settings,
         "films": sorted(films),
-        "trajectories": sorted(walks),
+        "trajectories": sorted(trajectories),
         "configuration": config,
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -54,7 +53,7 @@ def installed(package: str) -> str:
 
 
 def first_contact_report(record: dict, trajectories: list[dict], losses, pictures: list[str], folder: Path) -> str:
-    """A page in Markdown: sources and their sha256, the pictures, and how far each walk came in how much time.
+    """A page in Markdown: sources and their sha256, the pictures, and how far each inversion came in how much time.
 
     Args:
         record: the content of experiment.yaml.
@@ -65,7 +64,7 @@ def first_contact_report(record: dict, trajectories: list[dict], losses, picture
     """
     generator = record["configuration"]["generator"]
     per_step = losses["seconds"].sum() / max(1, losses["step"].max() + 1)
-    walks = [
+    table = [
         "| {seed} | {start_class} | {start_loss:.4g} | {final_loss:.4g} | {status} |".format(**row)
         for row in trajectories
     ]
@@ -77,12 +76,12 @@ def first_contact_report(record: dict, trajectories: list[dict], losses, picture
             f"weights: {generator['url'] or generator['weights']}",
             f"sha256: `{record['sha256']['weights']}`"
             + (" (as published)" if generator["sha256"] else " (recorded at first use; nobody published one)"),
-            f"device: {', '.join(record['device'])}; {per_step:.2f} s for a step of all {len(trajectories)} walks",
+            f"device: {', '.join(record['device'])}; {per_step:.2f} s for a step of all {len(trajectories)} inversions",
             f"versions: {', '.join(f'{name} {found}' for name, found in record['versions'].items())}",
             "",
             "| seed | start | loss at the start | at the end | status |",
             "| --- | --- | --- | --- | --- |",
-            *walks,
+            *table,
             "",
             "If the classes below are what their names say, the weights are right.",
             "",

@@ -15,7 +15,7 @@ def found_batches(setting_dir: Path) -> list[str]:
 
 
 def plan_batches(found: list[str], seeds: list[int], per_job: int) -> dict[str, list[int]]:
-    """Which batch walks which of the wanted seeds.
+    """Which batch inverts which of the wanted seeds.
 
     Batches found on disk keep their members; seeds in none of them are chunked. So a new seed costs one job,
     and another seeds_per_job costs none.

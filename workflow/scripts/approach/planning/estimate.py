@@ -106,12 +106,14 @@ def left_over(plan: Plan) -> list[str]:
 
 
 def closing_lines(plan: Plan) -> list[str]:
-    """Where the film and the page are; after a run of the embedded generator also how to go on to BigGAN-deep."""
-    folder = Path("results") / plan.name
-    lines = [f"film: {folder}/films/{film}/triptych.mp4" for film in list(plan.films)[:4]]
-    if len(plan.films) > 4:
-        lines.append(f"      and {len(plan.films) - 4} more in {folder}/films/")
-    lines.append(f"page: {folder}/page/index.html")
+    """Where film and page are, where this run made them; after the embedded generator also the way to BigGAN-deep."""
+    triptychs = [file for file in plan.per_film("triptych.mp4") if Path(file).is_file()]
+    lines = [f"film: {file}" for file in triptychs[:4]]
+    if len(triptychs) > 4:
+        lines.append(f"      and {len(triptychs) - 4} more in {plan.results}/films/")
+    page = Path(plan.results) / "page" / "index.html"
+    if page.is_file():
+        lines.append(f"page: {page}")
     if plan.base["generator"]["name"] == "study":
         lines += towards_biggan(plan)
     return lines

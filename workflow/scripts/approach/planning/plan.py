@@ -360,7 +360,7 @@ def finish(config: dict, literal: dict, given: dict, root: Path) -> dict:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") if stem else given.get("experiment", "study")
     config["name"] = str(name)
     for section, key in OWN_FILES:
-        if key in config[section]:  # where it is missing, the schema says so
+        if key in config.get(section, {}):  # where it is missing, the schema says so
             config[section] = {**config[section], key: _located(config[section][key], root, Path.cwd())}
     return config
 

@@ -211,6 +211,8 @@ def validate(config: dict) -> dict:
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise UserError(f"unknown key '{where}'{nearest(where, [name for name, _ in leaves()])}") from None
+        if first["type"] == "missing":
+            raise UserError(f"{where} is missing: each file in config/{where.split('.')[0]}/ gives all keys") from None
         said = first["msg"].removeprefix("Value error, ")
         short = SHORT.get(where, where)
         raise UserError(f"{short}={first['input']!r}: {said[0].lower()}{said[1:]} (docs/configuration.md)") from None
