@@ -1,22 +1,24 @@
 """Precision and compilation: what they may change, and what they must not."""
 
-import json
+import dataclasses
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 from approach.biggan import precision
-from approach.biggan.format import read_config
+from approach.biggan.convolutions import FixedConv
+from approach.biggan.format import GeneratorConfig, read_config
 from approach.biggan.generator import load_generator
 from approach.biggan.pointwise import missing_compiler
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
-from approach.inversion import batch
-from approach.inversion import gradient as passes
+from approach.inversion import batch, gradient
 from approach.losses.losses import LossValues
 from approach.planning.plan import inversion_config, make_plan
 from helpers.generators import latents, ours, pictures_and_gradients, write_config
+from pytorch_pretrained_biggan import BigGANConfig
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +96,15 @@ def test_a_processor_without_units_for_bfloat16_is_named(able, monkeypatch, capl
 
 def test_bf16_where_onednn_has_no_layout_for_it(tiny, monkeypatch):
     config, weights = tiny
-    pictures = []
-    for packs in (torch.ops.mkldnn._is_mkldnn_bf16_supported(), False):
-        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda packs=packs: packs)
-        generator = load_generator(weights, config, truncation=0.4, precision="bf16")
-        pictures.append(pictures_and_gradients(ours(generator), config, torch.float32, n=2)[0])
-    assert (pictures[0] - pictures[1]).abs().max() < 0.1
+    found = {}
+    for name in ("float32", "bf16"):
+        generator = load_generator(weights, config, truncation=0.4, precision=name)
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+        found[name] = pictures_and_gradients(ours(generator), config, torch.float32, n=2)[0]
+    layouts = [module._layouts for module in generator.modules() if isinstance(module, FixedConv)]
+    assert layouts
+    assert not any(layouts)
+    assert 0 < (found["bf16"] - found["float32"]).abs().max() < 0.1
 
 
 @pytest.mark.skipif(bool(missing_compiler(torch.device("cpu"))), reason="no C++ compiler")
@@ -114,8 +119,8 @@ def test_compiled_equals_eager(tiny):
             assert (a - b).norm() <= tolerance * b.norm()
 
 
-def test_json_of_the_tiny_config_is_what_the_package_reads(tmp_path):
-    assert set(json.loads(write_config(tmp_path).read_text())) == set(read_config(write_config(tmp_path)).__dict__)
+def test_the_configuration_has_the_packages_fields():
+    assert {field.name for field in dataclasses.fields(GeneratorConfig)} == set(vars(BigGANConfig()))
 
 
 def test_compilation_is_decided_by_what_it_saves(shared, caplog, monkeypatch):
@@ -141,7 +146,7 @@ def test_graphs_are_a_key_of_their_own_that_the_gpu_profile_sets(root, tiny, mon
         assert batch.decide({**config, "device": device}, [0, 1], tiny[0])["graphs"] == expected
 
 
-def test_sub_batch_fits_memory(shared):
+def test_a_micro_batch_fits_memory(shared):
     big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
     small = read_config(shared / "biggan" / "biggan-deep-128-config.json")
     a_seed = 3 * 4 * precision.activation_values(big)
@@ -161,31 +166,43 @@ def test_out_of_memory_is_known_on_the_cpu():
     assert not precision.is_out_of_memory(RuntimeError("something else"))
 
 
-def test_keeping_memory_can_be_switched():
-    assert precision.keep_memory(True) == precision.keep_memory(False)
+def test_the_c_library_is_told_to_keep_memory_and_to_return_it(monkeypatch):
+    told = {}
+    library = SimpleNamespace(mallopt=lambda option, value: told.update({option: value}) or 1)
+    monkeypatch.setattr(precision.sys, "platform", "linux")
+    monkeypatch.setattr(precision.ctypes, "CDLL", lambda name: library)
+    assert precision.keep_memory(True)
+    assert told[precision._M_MMAP_MAX] == 0
+    assert precision.keep_memory(False, returned_from=4096)
+    assert told[precision._M_MMAP_THRESHOLD] == 4096
+    assert told[precision._M_MMAP_MAX] > 0
+    library.mallopt = lambda option, value: 0  # refused
+    assert not precision.keep_memory(True)
+    monkeypatch.setattr(precision.sys, "platform", "darwin")
+    assert not precision.keep_memory(True)
 
 
-def test_a_pass_is_a_forward_and_a_backward(tiny):
+def test_an_evaluation_is_a_forward_and_a_backward_pass(tiny):
     config, weights = tiny
     generator = load_generator(weights, config, truncation=0.4, precision="float64")
     z, logits = latents(config, n=3)
     loss = l2_to_nothing
     images = generator(generator.conditioning(z, torch.softmax(logits / 0.7, 1)))
     loss(images).total.sum().backward()
-    found = passes.build_evaluate(generator, loss, 0.7, graphs=False)(z, logits)
+    found = gradient.build_evaluate(generator, loss, 0.7, graphs=False)(z, logits)
     assert torch.equal(found.images, images)
     assert torch.equal(found.grad_z, z.grad)
     assert torch.equal(found.grad_logits, logits.grad)
     assert not found.total.requires_grad
 
 
-def test_replayed_passes_do_not_share_memory(tiny, monkeypatch):
+def test_replayed_evaluations_do_not_share_memory(tiny, monkeypatch):
     """What a CUDA graph does, without one: run again on the same inputs, into the same outputs."""
     config, weights = tiny
     generator = load_generator(weights, config, truncation=0.4, precision="float64")
     captures = []
 
-    def capture(run, z, logits):
+    def capture(run, z, logits, pool):
         inputs = z.detach().clone(), logits.detach().clone()
         result = run(*inputs)
         captures.append(len(z))
@@ -199,9 +216,11 @@ def test_replayed_passes_do_not_share_memory(tiny, monkeypatch):
 
         return SimpleNamespace(replay=replay), *inputs, result
 
-    monkeypatch.setattr(passes, "_capture", capture)
-    replayed = passes.build_evaluate(generator, l2_to_nothing, 1.0, graphs=True)
-    plain = passes.build_evaluate(generator, l2_to_nothing, 1.0, graphs=False)
+    monkeypatch.setattr(gradient, "_capture", capture)
+    monkeypatch.setattr(gradient.torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(gradient.torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    replayed = gradient.build_evaluate(generator, l2_to_nothing, 1.0, graphs=True)
+    plain = gradient.build_evaluate(generator, l2_to_nothing, 1.0, graphs=False)
     z, logits = latents(config, n=4)
     parts = [(z[:2], logits[:2]), (z[2:], logits[2:])]
     for mine, expected in zip([replayed(*part) for part in parts], [plain(*part) for part in parts], strict=True):
