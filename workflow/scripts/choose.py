@@ -1,10 +1,10 @@
 """Which three walks a film shows, and why."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from approach.film.choice import choose
+from approach.files import write_json
 from approach.job import job
 from approach.trajectories import TrajectoryFile
 
@@ -16,8 +16,8 @@ with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
         rows = []
         for candidate in film["candidates"]:
             path = snakemake.params.files[f"{candidate['setting']}/{candidate['seed']}"]
-            outcome = TrajectoryFile(Path(path)).outcome(candidate["seed"])
-            rows.append({"setting": candidate["setting"], "seed": candidate["seed"], "trajectories": path})
-            rows[-1] |= outcome._asdict()
-    text = json.dumps(choose(film, rows), indent=2, ensure_ascii=False)
-    Path(snakemake.output.choice).write_text(f"{text}\n", encoding="utf-8")
+            metadata = read_metadata(Path(path))
+            place = metadata["seeds"].index(candidate["seed"])
+            found = {key: metadata[key][place] for key in ("status", "last_step")}
+            rows.append({"setting": candidate["setting"], "seed": candidate["seed"], "trajectories": path, **found})
+    write_json(snakemake.output.choice, choose(film, rows))

@@ -1,16 +1,16 @@
 """One channel, or all three side by side, as a film that plays anywhere."""
 
-import json
 from pathlib import Path
 
+from approach.files import read_json
 from approach.film.captions import film_strips
 from approach.film.encode import encode_film
 from approach.job import job
 
 with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params.channels}") as log:
     look = snakemake.params.look
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
-    timing = json.loads(Path(snakemake.input.timing).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
+    timing = read_json(snakemake.input.timing)
     shown = [int(number) - 1 for number in snakemake.params.channels]
     if len(shown) > 1:
         look = {**look, "margin": look["gap"]}

@@ -1,8 +1,8 @@
 """One screen of an exhibition, in one of its two forms."""
 
-import json
 from pathlib import Path
 
+from approach.files import read_json
 from approach.film.captions import film_strips
 from approach.film.encode import encode_film
 from approach.film.exhibition import BLACK, SCREENS, screen_look
@@ -10,8 +10,8 @@ from approach.job import job
 
 with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.wildcards.form}") as log:
     video, output = snakemake.params.video, Path(snakemake.output.film)
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
-    timing = json.loads(Path(snakemake.input.timing).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
+    timing = read_json(snakemake.input.timing)
     shown = [number - 1 for number in SCREENS[snakemake.wildcards.screen]]
     look = screen_look(snakemake.wildcards.screen, video["height"], video["captions"])
     prores = snakemake.wildcards.form == "mov"

@@ -1,11 +1,11 @@
 """How the picture changes along one channel's walk."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from approach.devices import resolve_device
+from approach.files import read_json
 from approach.film.frame_distance import frame_distances
 from approach.job import Pace, job
 from approach.loading import open_generator
@@ -13,7 +13,7 @@ from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
     channel = choice["channels"][int(snakemake.wildcards.channel) - 1]
     walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
     device = resolve_device(snakemake.params.device)

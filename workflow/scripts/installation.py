@@ -1,10 +1,10 @@
 """Read back every file of an exhibition, and write the page for whoever installs it."""
 
-import json
 from pathlib import Path
 
 import yaml
 from approach.errors import UserError
+from approach.files import read_json, write_json
 from approach.film.exhibition import describe, wrong
 from approach.job import job
 from approach.page.page import render_template, target_words
@@ -14,7 +14,7 @@ with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     files = [describe(Path(path)) for path in snakemake.input.files]
     if said := wrong(files, video["height"], video["fps"]):
         raise UserError("; ".join(said))
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
     record = yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8"))
     text = render_template(
         "installation.html.j2",
@@ -25,6 +25,6 @@ with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
         record=record,
         target=target_words(record["configuration"]["target"]["picture"])[1],
     )
-    Path(snakemake.output.files).write_text(json.dumps(files, indent=2) + "\n", encoding="utf-8")
+    write_json(snakemake.output.files, files)
     Path(snakemake.output.page).write_text(text, encoding="utf-8")
     log.info("%d files read back, all as planned", len(files))

@@ -1,14 +1,14 @@
 """The panorama of a film, drawn from its survey."""
 
-import json
 from pathlib import Path
 
 import numpy as np
+from approach.files import read_json
 from approach.job import job
 from approach.pictures.panorama import bare_map, panorama
 
 with job(snakemake.log[0], f"panorama {snakemake.wildcards.film}"):
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
     found = dict(np.load(snakemake.input.survey))
     panorama(
         found,

@@ -1,10 +1,10 @@
 """The frames of one channel, without loss."""
 
-import json
 from pathlib import Path
 
 import torch
 from approach.devices import resolve_device
+from approach.files import read_json
 from approach.film.encode import write_frames
 from approach.film.fog import fog
 from approach.film.render import path_conditioning, render_frames
@@ -15,8 +15,8 @@ from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
-    timing = json.loads(Path(snakemake.input.timing).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
+    timing = read_json(snakemake.input.timing)
     number = int(snakemake.wildcards.channel) - 1
     channel, positions = choice["channels"][number], timing["positions"][number]
     walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])

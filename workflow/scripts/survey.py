@@ -1,11 +1,11 @@
 """The loss on the plane through a film's three arrivals."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from approach.devices import resolve_device
+from approach.files import read_json
 from approach.job import Pace, job
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
@@ -15,7 +15,7 @@ from approach.trajectories import read_trajectory
 with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
-    choice = json.loads(Path(snakemake.input.choice).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice)
     walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
     generator = open_generator(snakemake.input, walks[0].metadata["truncation"], device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
