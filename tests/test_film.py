@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def chosen(entry, seeds, failed=()):
 RANKS = {"vary": "rank", "of": ["closest", "median", "strangest"]}
 
 
-def test_named_walks_are_taken_in_order():
+def test_named_trajectories_are_taken_in_order():
     film = chosen({"vary": "seed", "of": [2, 0, 1]}, range(3))
     assert [channel["seed"] for channel in film["channels"]] == [2, 0, 1]
     assert [channel["label"] for channel in film["channels"]] == ["seed 2", "seed 0", "seed 1"]
@@ -125,7 +126,7 @@ def test_named_walks_are_taken_in_order():
     assert film["channels"][0]["trajectory"] == "loss~l2+lr~0.02.st" and film["channels"][0]["last_step"] == 300
 
 
-def test_ranks_by_measure():
+def test_ranks_by_metric():
     film = chosen(RANKS, range(7))
     assert [channel["seed"] for channel in film["channels"]] == [
         0,
@@ -136,7 +137,7 @@ def test_ranks_by_measure():
     assert [channel["seed"] for channel in chosen({**RANKS, "by": "ssim"}, range(7))["channels"]] == [6, 4, 3]
 
 
-def test_ranks_avoid_failed_walks_where_they_can():
+def test_ranks_avoid_failed_inversions_where_they_can():
     channels = chosen(RANKS, range(6), failed=[0, 3])["channels"]
     assert channels[0]["seed"] == 1 and {channel["status"] for channel in channels} == {"ok"}
     film = chosen(RANKS, range(3), failed=[1])
@@ -144,7 +145,7 @@ def test_ranks_avoid_failed_walks_where_they_can():
     assert "failed at step 40" in film["why"]
 
 
-def test_a_measure_that_was_not_taken_is_one_clear_line():
+def test_a_metric_that_was_not_taken_is_one_clear_line():
     with pytest.raises(UserError, match="by=lpips"):
         chosen({**RANKS, "by": "lpips"}, range(3))
 
@@ -302,9 +303,12 @@ def test_channels_of_different_length_and_odd_sizes_are_refused(tmp_path):
         encode_film(sources[:1], tmp_path / "f.mp4", fps=25, count=3, look={"size": 65}, codec=CODEC)
 
 
-def test_an_unknown_ffmpeg_is_one_clear_line():
-    with pytest.raises(UserError, match="no-such-ffmpeg"):
-        ffmpeg_program("no-such-ffmpeg")
+def test_an_unknown_ffmpeg_is_one_clear_line_that_helps(monkeypatch):
+    assert Path(ffmpeg_program()).is_file()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "no-such-ffmpeg")
+    with pytest.raises(UserError, match="IMAGEIO_FFMPEG_EXE=no-such-ffmpeg: no such program") as caught:
+        ffmpeg_program()
+    assert "pip install imageio-ffmpeg" in str(caught.value) and "video.ffmpeg" not in str(caught.value)
 
 
 def test_mismatch_says_what_differs(tmp_path):
@@ -334,7 +338,7 @@ def test_captions_name_the_step_nearest_to_the_frame():
         assert abs(int(caption["right"][0].split()[1]) - position) <= 0.5
 
 
-def test_a_failed_walk_says_so_from_where_it_stopped():
+def test_a_failed_inversion_says_so_from_where_it_stopped():
     film, captions = captioned(failed=True)
     for position, caption in zip(film["positions"][0], captions, strict=True):
         assert caption["failed"] == (position >= 11.5)

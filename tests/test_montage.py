@@ -1,4 +1,4 @@
-"""Contact sheets: every picture in its place, bounded, readable, with few and with many walks."""
+"""Contact sheets: every picture in its place, bounded, readable, with few and with many trajectories."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def plain(colour):
     return np.full((64, 64, 3), colour, np.uint8)
 
 
-def walks(count, shown, failed=()):
+def trajectories(count, shown, failed=()):
     return [
         {
             "seed": seed,
@@ -40,9 +40,9 @@ def test_moments_have_both_ends_and_are_denser_at_the_start(steps, count):
 
 
 @pytest.mark.parametrize(("count", "tile"), [(1, 128), (3, 128), (3, 40), (17, 64), (60, 32)])
-def test_every_picture_and_a_target_for_each_walk_is_on_the_sheet(count, tile):
+def test_every_picture_and_a_target_for_each_trajectory_is_on_the_sheet(count, tile):
     shown = moments(300, 5)
-    image = setting_sheet(walks(count, shown), shown, TARGET, title="l2 · lr 0.02", subtitle="study", tile=tile)
+    image = setting_sheet(trajectories(count, shown), shown, TARGET, title="l2 · lr 0.02", subtitle="study", tile=tile)
     area = areas(image)
     assert area[250, 0, 250] == count * tile**2
     for seed in range(count):
@@ -51,17 +51,17 @@ def test_every_picture_and_a_target_for_each_walk_is_on_the_sheet(count, tile):
     assert image.getpixel((0, 0)) == GROUND and image.getpixel((image.width - 1, image.height - 1)) == GROUND
 
 
-def test_many_walks_stay_within_bounds_and_in_shape():
+def test_many_trajectories_stay_within_bounds_and_in_shape():
     shown = moments(300, 8)
-    image = setting_sheet(walks(60, shown), shown, TARGET, title="l2", tile=256)
+    image = setting_sheet(trajectories(60, shown), shown, TARGET, title="l2", tile=256)
     assert image.width * image.height <= MOST_PIXELS
     assert 0.8 < image.width / image.height < 2.2
 
 
-def test_a_failed_walk_and_a_loss_that_is_not_finite_are_marked():
+def test_a_failed_inversion_and_a_loss_that_is_not_finite_are_marked():
     shown = moments(300, 3)
-    some = walks(2, shown, failed=[1])
-    calm = setting_sheet(walks(2, shown), shown, TARGET, title="l2")
+    some = trajectories(2, shown, failed=[1])
+    calm = setting_sheet(trajectories(2, shown), shown, TARGET, title="l2")
     marked = setting_sheet(some, shown, TARGET, title="l2")
     assert marked.width > calm.width
     some[1]["losses"][-1] = float("nan")
@@ -83,7 +83,7 @@ def test_the_experiment_on_one_sheet(settings, seeds):
     ]
     image = experiment_sheet(entries, list(range(seeds)), TARGET, title="study: arrivals", tile=48)
     area = areas(image)
-    assert (0, 40, 50) not in area  # the walk that is not there
+    assert (0, 40, 50) not in area  # the trajectory that is not there
     for setting in range(settings):
         for seed in range(seeds):
             if (setting, seed) != (0, 0):

@@ -1,4 +1,4 @@
-"""Plots: they are made, bounded, and say what the numbers say, with few walks and with many."""
+"""Plots: they are made, bounded, and say what the numbers say, with few curves and with many."""
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def test_the_labels_keep_apart(monkeypatch, tmp_path):
     assert len(heights) == 6 and min(np.diff(heights)) > 0.05
 
 
-def test_failed_walks_end_with_a_cross(monkeypatch, tmp_path):
+def test_failed_curves_end_with_a_cross(monkeypatch, tmp_path):
     table = losses(["l2"], [0.02], 3, failed=[1])
     figure = drawn(monkeypatch, lambda: plots.losses_plot(table, tmp_path / "l.png", axes=["loss_name", "lr"]))
     (cross,) = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
@@ -92,7 +92,7 @@ def trajectory_rows(names, rates, seeds, failed=()):
     return pd.DataFrame(
         [
             {
-                "loss": name,
+                "loss_name": name,
                 "lr": rate,
                 "seed": seed,
                 "status": "failed" if (name, seed) in failed else "ok",
@@ -110,16 +110,16 @@ def trajectory_rows(names, rates, seeds, failed=()):
 @pytest.mark.parametrize(("names", "rates", "seeds"), [(["l2"], [0.02], 1), (["l2", "lpips"], [0.02, 0.05, 0.1], 5)])
 def test_settings_are_compared_by_median_and_spread(monkeypatch, tmp_path, names, rates, seeds):
     table = trajectory_rows(names, rates, seeds)
-    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
+    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss_name", "lr"]))
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["l2", "ssim"]
-    middle = table[(table["loss"] == "l2") & (table["lr"] == 0.02)]["final_l2"].median()
+    middle = table[(table["loss_name"] == "l2") & (table["lr"] == 0.02)]["final_l2"].median()
     assert f"{middle:.3g}" in words(figure)
     assert len([patch for axis in figure.axes for patch in axis.patches]) == 2  # the nearest, framed
 
 
-def test_failed_walks_are_counted_and_not_measured(monkeypatch, tmp_path):
+def test_failed_inversions_are_counted_and_not_measured(monkeypatch, tmp_path):
     table = trajectory_rows(["l2", "lpips"], [0.02], 3, failed=[("l2", 0), ("lpips", 0), ("lpips", 1), ("lpips", 2)])
-    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss", "lr"]))
+    figure = drawn(monkeypatch, lambda: plots.metrics_plot(table, tmp_path / "m.png", axes=["loss_name", "lr"]))
     said = words(figure)
     assert any("1 failed" in word for word in said) and "3 failed" in said and "-" in said
 

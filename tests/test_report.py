@@ -53,7 +53,7 @@ def test_the_report_has_every_picture_and_the_film(report):
         assert f'"labels": {{"shows": "{label}"}}' in page
     for category in ("Experiment", "Settings", "Films"):
         assert f'"{category}"' in page
-    assert f"Three walks side by side ({FILM}), and each channel alone." in page
+    assert f"Three trajectories side by side ({FILM}), and each channel alone." in page
     (film,) = report.rglob("triptych.mp4")
     assert film.with_name("index.html").exists()
 

@@ -1,12 +1,12 @@
-"""Which three walks a film shows, and why."""
+"""Which three trajectories a film shows, and why."""
 
 from pathlib import Path
 
 import pandas as pd
-from approach.film.choice import choose
 from approach.files import write_json
+from approach.film.choice import choose
 from approach.job import job
-from approach.trajectories import TrajectoryFile
+from approach.trajectories import read_ends
 
 with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     film = snakemake.params.film
@@ -15,9 +15,9 @@ with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     else:
         rows = []
         for candidate in film["candidates"]:
-            path = snakemake.params.files[f"{candidate['setting']}/{candidate['seed']}"]
-            metadata = read_metadata(Path(path))
-            place = metadata["seeds"].index(candidate["seed"])
-            found = {key: metadata[key][place] for key in ("status", "last_step")}
-            rows.append({"setting": candidate["setting"], "seed": candidate["seed"], "trajectories": path, **found})
+            setting, seed = candidate["setting"], candidate["seed"]
+            path = snakemake.params.files[f"{setting}/{seed}"]
+            end = read_ends(Path(path))[seed]
+            row = {"setting": setting, "seed": seed, "trajectories": path}
+            rows.append(row | {"status": end.status, "last_step": end.last_step})
     write_json(snakemake.output.choice, choose(film, rows))

@@ -12,6 +12,7 @@ with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params
     choice = read_json(snakemake.input.choice)
     timing = read_json(snakemake.input.timing)
     shown = [int(number) - 1 for number in snakemake.params.channels]
+    tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     if len(shown) > 1:
         look = {**look, "margin": look["gap"]}
     frames = snakemake.input.frames
@@ -22,7 +23,7 @@ with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params
         count=timing["frames"],
         look=look,
         codec=look,
-        captions=film_strips(choice, timing, shown, look["captions"], look),
+        captions=film_strips(choice, timing, shown, look["captions"], look, tables),
         threads=snakemake.threads,
         log_file=Path(snakemake.log[0]),
     )

@@ -13,6 +13,7 @@ with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.
     choice = read_json(snakemake.input.choice)
     timing = read_json(snakemake.input.timing)
     shown = [number - 1 for number in SCREENS[snakemake.wildcards.screen]]
+    tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     look = screen_look(snakemake.wildcards.screen, video["height"], video["captions"])
     prores = snakemake.wildcards.form == "mov"
     found = encode_film(
@@ -22,7 +23,7 @@ with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.
         count=timing["frames"],
         look=look,
         codec={"prores": True} if prores else {"preset": video["preset"], "mbit": video["mbit"]},
-        captions=film_strips(choice, timing, shown, video["captions"], look, BLACK),
+        captions=film_strips(choice, timing, shown, video["captions"], look, tables, BLACK),
         threads=snakemake.threads,
         log_file=Path(snakemake.log[0]),
     )

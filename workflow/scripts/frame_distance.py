@@ -1,4 +1,4 @@
-"""How the picture changes along one channel's walk."""
+"""How the picture changes along one channel's trajectory."""
 
 from pathlib import Path
 
@@ -15,14 +15,15 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film} {snakemak
     torch.set_num_threads(snakemake.threads)
     choice = read_json(snakemake.input.choice)
     channel = choice["channels"][int(snakemake.wildcards.channel) - 1]
-    walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
+    trajectory = read_trajectory(Path(channel["trajectory"]), channel["seed"])
     device = resolve_device(snakemake.params.device)
-    generator = open_generator(snakemake.input, walk.metadata["truncation"], device)
-    pace = Pace(len(walk.z))
+    generator = open_generator(snakemake.input, trajectory.metadata["truncation"], device)
+    pace = Pace(len(trajectory.z))
 
-    def said(done, total):
+    def report(done, total):
         pace.total = total
         if pace.due():
             log.info("picture %d of %d, %s left", done, total, pace.left(done))
 
-    np.savez(snakemake.output.distances, **frame_distances(generator, walk.z, walk.classes, said))
+    found = frame_distances(generator, trajectory.z, trajectory.classes, report)
+    np.savez(snakemake.output.distances, **found)

@@ -1,4 +1,4 @@
-"""One table of what all walks of the experiment logged."""
+"""One table of what all inversions of the experiment logged."""
 
 from pathlib import Path
 

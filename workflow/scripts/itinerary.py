@@ -1,4 +1,4 @@
-"""Which categories a film's three searches passed through."""
+"""Which categories a film's three trajectories pass through."""
 
 from pathlib import Path
 
@@ -12,8 +12,9 @@ with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
     choice = read_json(snakemake.input.choice)
     names = class_names(snakemake.input.get("class_names"), read_config(snakemake.input.architecture))
     labels = [channel["label"] for channel in choice["channels"]]
-    walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]).classes for channel in choice["channels"]]
-    itinerary_table(walks, labels, names).to_csv(snakemake.output.table, index=False)
-    write_json(snakemake.output.streams, itinerary_streams(walks, names))
+    trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
+    passed = [trajectory.classes for trajectory in trajectories]
+    itinerary_table(passed, labels, names).to_csv(snakemake.output.table, index=False)
+    write_json(snakemake.output.streams, itinerary_streams(passed, names))
     title = " · ".join(filter(None, ["Itinerary", choice["title"]]))
-    itinerary_plot(walks, labels, names, Path(snakemake.output.plot), title=title)
+    itinerary_plot(passed, labels, names, Path(snakemake.output.plot), title=title)

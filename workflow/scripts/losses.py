@@ -1,4 +1,4 @@
-"""One table of what a setting's walks logged."""
+"""One table of what a setting's inversions logged."""
 
 from pathlib import Path
 

@@ -6,33 +6,30 @@ import numpy as np
 import pandas as pd
 from approach.job import job
 from approach.pictures.montage import setting_sheet
-from approach.trajectories import TrajectoryFile
+from approach.trajectories import read_ends
 from PIL import Image
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
-    stills = np.load(snakemake.input.stills)
-    losses = pd.read_csv(snakemake.input.losses)
-    shown = stills["steps"].tolist()
-    ends = {}
-    for path in snakemake.input.trajectories:
-        file = TrajectoryFile(Path(path))
-        ends |= {seed: file.outcome(seed) for seed in file.metadata["seeds"]}
-    walks = []
-    for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True):
-        curve = losses[losses["seed"] == seed].set_index("step")["loss"]
-        status, last_step = ends[seed]
-        walks.append(
+    losses = pd.read_csv(snakemake.input.losses).set_index(["seed", "step"])["loss"]
+    ends = {seed: end for path in snakemake.input.trajectories for seed, end in read_ends(Path(path)).items()}
+    with np.load(snakemake.input.stills) as stills:
+        shown = stills["steps"].tolist()
+        trajectories = [
             {
                 "seed": seed,
                 "images": list(images),
-                "losses": [float(curve[step]) for step in shown],
-                "status": status,
-                "last_step": last_step,
+                "losses": [float(losses[seed, step]) for step in shown],
+                "status": ends[seed].status,
+                "last_step": ends[seed].last_step,
             }
-        )
-    target = np.asarray(Image.open(snakemake.input.target).convert("RGB"))
-    title = snakemake.wildcards.setting.replace("+", " · ").replace("~", " ")
+            for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True)
+        ]
     sheet = setting_sheet(
-        walks, shown, target, title=title, subtitle=snakemake.wildcards.name, tile=snakemake.params.tile
+        trajectories,
+        shown,
+        np.asarray(Image.open(snakemake.input.target).convert("RGB")),
+        title=snakemake.wildcards.setting.replace("+", " · ").replace("~", " "),
+        subtitle=snakemake.wildcards.name,
+        tile=snakemake.params.tile,
     )
     sheet.save(snakemake.output.sheet)

@@ -7,7 +7,7 @@ from approach.devices import resolve_device
 from approach.files import read_json
 from approach.film.encode import write_frames
 from approach.film.fog import fog
-from approach.film.render import path_conditioning, render_frames
+from approach.film.render import conditioning_at, render_frames
 from approach.job import Pace, job
 from approach.loading import open_generator, open_perceptual
 from approach.target import read_target
@@ -19,15 +19,16 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildca
     timing = read_json(snakemake.input.timing)
     number = int(snakemake.wildcards.channel) - 1
     channel, positions = choice["channels"][number], timing["positions"][number]
-    walk = read_trajectory(Path(channel["trajectory"]), channel["seed"])
+    trajectory = read_trajectory(Path(channel["trajectory"]), channel["seed"])
+    z, classes = trajectory.z, trajectory.classes
     device = resolve_device(snakemake.params.device)
-    generator = open_generator(snakemake.input, walk.metadata["truncation"], device)
-    finish = {}
+    generator = open_generator(snakemake.input, trajectory.metadata["truncation"], device)
+    finish = None
     if snakemake.params.fog:
         net = open_perceptual(snakemake.input, snakemake.params.net, device)
         with torch.inference_mode():
-            ends = generator(path_conditioning(generator, walk.z, walk.classes, [0, len(walk.z) - 1]))
-            finish["finish"] = fog(read_target(snakemake.input.target), ends, snakemake.params.fog, net)
+            ends = generator(conditioning_at(generator, z, classes, [0, len(z) - 1]))
+            finish = fog(read_target(snakemake.input.target), ends, snakemake.params.fog, net)
     pace = Pace(timing["frames"])
 
     def told(frames):
@@ -37,7 +38,7 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildca
                 log.info("frame %d of %d, %s left", number, timing["frames"], pace.left(number))
 
     write_frames(
-        told(render_frames(generator, walk.z, walk.classes, positions, **finish)),
+        told(render_frames(generator, z, classes, positions, finish=finish)),
         Path(snakemake.output.frames),
         fps=timing["fps"],
         count=timing["frames"],

@@ -16,16 +16,17 @@ with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
     choice = read_json(snakemake.input.choice)
-    walks = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
-    generator = open_generator(snakemake.input, walks[0].metadata["truncation"], device)
+    trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
+    generator = open_generator(snakemake.input, trajectories[0].metadata["truncation"], device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
     pace = Pace(1)
 
-    def said(done, total):
+    def report(done, total):
         pace.total = total
         if pace.due():
             log.info("point %d of %d, %s left", done, total, pace.left(done))
 
-    found = survey(generator, loss, [(walk.z, walk.classes) for walk in walks], snakemake.params.grid, said)
+    latents = [(trajectory.z, trajectory.classes) for trajectory in trajectories]
+    found = survey(generator, loss, latents, snakemake.params.grid, report)
     np.savez(snakemake.output.survey, **found)
     log.info("%d x %d points", *found["surface"].shape[::-1])

@@ -1,4 +1,4 @@
-"""Which moment of its walk each frame of a film shows."""
+"""Which step of its trajectory each frame of a film shows."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from approach.trajectories import read_metadata
 with job(snakemake.log[0], f"timing {snakemake.wildcards.film}") as log:
     choice = read_json(snakemake.input.choice)
     steps = [read_metadata(Path(channel["trajectory"]))["steps"] for channel in choice["channels"]]
-    walks = [dict(np.load(path)) for path in snakemake.input.distances] or None
-    timing = film_timing(snakemake.params.timing, steps, walks)
+    changes = [dict(np.load(path)) for path in snakemake.input.distances] or None
+    timing = film_timing(snakemake.params.timing, steps, changes)
     write_json(snakemake.output.timing, timing)
     log.info("%d frames at %g a second", timing["frames"], timing["fps"])

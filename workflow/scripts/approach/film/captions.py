@@ -4,7 +4,7 @@ Drawn here and not by ffmpeg's drawtext or libass: those are missing from some b
 change with the frame, and subtitles are timed in hundredths of a second; a strip belongs to its frame exactly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import floor, log10
 from pathlib import Path
@@ -28,11 +28,16 @@ def strip_height(size: int, fields: Sequence[str]) -> int:
 def channel_captions(
     channel: dict, positions: Sequence[float], table: dict[str, Sequence], fields: Sequence[str]
 ) -> list[dict]:
-    """What is written below one channel in each frame: {left: [lines], right: [lines], failed: bool}.
+    """What is written below one channel in each frame. The step named is the one nearest to the frame.
 
-    `channel` is an entry of film.json; `positions` the fractional steps of film_timing; `table` the columns of the
-    seed's part of losses.csv in order of steps (`loss`, `top_class`); `fields` any of step, loss, class. The step
-    named is the one nearest to the frame.
+    Args:
+        channel: an entry of film.json.
+        positions: the fractional step of each frame (`film_timing`).
+        table: the columns `loss` and `top_class` of the seed's part of losses.csv, in order of steps.
+        fields: any of step, loss, class.
+
+    Returns:
+        {left: [lines], right: [lines], failed: bool} of each frame.
     """
     losses = np.asarray(table["loss"], float)
     decimals = _decimals(losses)
@@ -40,7 +45,7 @@ def channel_captions(
     for position in positions:
         step = int(position + 0.5)
         failed = channel.get("status") == "failed" and step >= channel["last_step"]
-        # A failed walk shows its last finite state to the end, and so does its caption.
+        # A failed inversion shows its last finite state to the end, and so does its caption.
         shown = min(step, channel["last_step"]) if failed else step
         left = [f"{channel['label']} · stopped at step {channel['last_step']}" if failed else channel["label"]]
         right = [f"step {step}"] if "step" in fields else []
@@ -52,9 +57,14 @@ def channel_captions(
     return captions
 
 
-def channel_losses(channel: dict) -> pd.DataFrame:
-    """A channel's rows of its setting's losses.csv, in order of steps; `channel` is an entry of film.json."""
-    table = pd.read_csv(Path(channel["trajectory"]).parent.parent / "losses.csv")
+def channel_losses(channel: dict, tables: Mapping[str, str | Path]) -> pd.DataFrame:
+    """A channel's rows of its setting's losses.csv, in order of steps.
+
+    Args:
+        channel: an entry of film.json.
+        tables: setting -> its losses.csv.
+    """
+    table = pd.read_csv(tables[channel["setting"]])
     return table[table["seed"] == channel["seed"]].sort_values("step")
 
 
@@ -64,18 +74,26 @@ def film_strips(
     shown: Sequence[int],
     fields: Sequence[str],
     look: dict,
+    tables: Mapping[str, str | Path],
     colour: tuple[int, int, int] = GROUND,
 ) -> Iterator[np.ndarray] | None:
-    """The strips of a film of the channels `shown` (0 to 2), or nothing where no `fields` are wanted.
+    """The strips of a film, or nothing where no `fields` are wanted.
 
-    `choice` and `timing` are film.json and timing.json; `look` holds `size` and `gap` as `ffmpeg.encode_film` has them.
+    Args:
+        choice: film.json.
+        timing: timing.json.
+        shown: the film's channels, 0 to 2.
+        fields: any of step, loss, class.
+        look: `size` and `gap` as `encode.encode_film` has them.
+        tables: setting -> its losses.csv, for the channels shown.
+        colour: of the ground.
     """
     if not fields:
         return None
     texts = []
     for number in shown:
         channel = choice["channels"][number]
-        table = channel_losses(channel).to_dict("list")
+        table = channel_losses(channel, tables).to_dict("list")
         texts.append(channel_captions(channel, timing["positions"][number], table, fields))
     return strips(texts, look["size"], look["gap"], fields, colour)
 
@@ -87,7 +105,15 @@ def strips(
     fields: Sequence[str],
     colour: tuple[int, int, int] = GROUND,
 ) -> Iterator[np.ndarray]:
-    """The strips of a film, uint8 [h, W, 3] a frame, for channels side by side (`channel_captions` of each)."""
+    """The strips of a film, one uint8 [h, W, 3] a frame.
+
+    Args:
+        channels: the captions of each channel (`channel_captions`), side by side.
+        size: pixels of a picture's side.
+        gap: pixels between pictures.
+        fields: any of step, loss, class.
+        colour: of the ground.
+    """
     height = strip_height(size, fields)
     ground = np.empty((height, gap, 3), np.uint8)
     ground[:] = colour

@@ -15,13 +15,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import ffmpeg
+import imageio_ffmpeg
 import numpy as np
 
 from approach.errors import UserError
 from approach.film.probe import count_frames, mismatch, read_film
 from approach.lettering import GROUND
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 GROUND_HEX = "0x{:02x}{:02x}{:02x}".format(*GROUND)
 # RGB to YCbCr: the matrix must be spelled, or ffmpeg converts by BT.601 and players undo it by BT.709.
@@ -31,19 +32,22 @@ READ_COLOURS = {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfe
 SCALING = {"lanczos": "lanczos", "nearest": "neighbor"}
 
 
-def ffmpeg_program(wanted: str | None = None) -> str:
-    """The ffmpeg to run: `wanted` (a path, or a name on PATH), or the one that the imageio-ffmpeg package brings."""
-    if wanted:
-        found = shutil.which(wanted)
-        if not found:
-            raise UserError(f"video.ffmpeg={wanted}: no such program; leave it empty to use the one that came along")
-        return found
-    import imageio_ffmpeg  # noqa: PLC0415 - not needed where a program is named
+def ffmpeg_program() -> str:
+    """The ffmpeg to run: IMAGEIO_FFMPEG_EXE names it, or else it is the one that the imageio-ffmpeg package brings.
 
+    Raises:
+        UserError: there is none.
+    """
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError:
-        raise UserError("no ffmpeg found: install one and name it in video.ffmpeg") from None
+        program = None
+    if not program or not shutil.which(program):
+        named = f"IMAGEIO_FFMPEG_EXE={program}: no such program" if program else "no ffmpeg found"
+        raise UserError(
+            f"{named}; `pip install imageio-ffmpeg` brings one, or set the variable IMAGEIO_FFMPEG_EXE to yours"
+        )
+    return program
 
 
 def write_frames(
@@ -54,12 +58,21 @@ def write_frames(
     count: int,
     threads: int = 1,
     log_file: Path | None = None,
-    program: str | None = None,
 ) -> dict:
-    """Store `count` frames (uint8 [H, W, 3], any size) losslessly in `output` (.mkv) while they are being made.
+    """Store frames losslessly while they are being made: x264 in RGB at quantiser 0 gives back every bit.
 
-    x264 in RGB at quantiser 0 gives back every bit. Returns what was read back (`readback.read_film`). When the
-    producer fails, or gives more or fewer than `count` frames, no file is left.
+    When the producer fails, or gives more or fewer than `count` frames, no file is left.
+
+    Args:
+        frames: uint8 [H, W, 3], any size.
+        output: the .mkv file.
+        fps: frames a second.
+        count: how many frames there will be.
+        threads: of ffmpeg.
+        log_file: where ffmpeg's words go.
+
+    Returns:
+        What was read back (`probe.read_film`).
     """
     source = iter(frames)
     first = next(source, None)
@@ -69,9 +82,7 @@ def write_frames(
     raw = raw_input(first, fps)
     options = {"vcodec": "libx264rgb", "crf": 0, "preset": "ultrafast", "g": 30, "threads": threads}
     wanted = {"frames": count, "width": width, "height": height, "fps": Fraction(_rate(fps)), "pix_fmt": "gbrp"}
-    return _run(
-        [raw], output, options=options, wanted=wanted, feed=_checked(first, source), log_file=log_file, program=program
-    )
+    return _run([raw], output, options=options, wanted=wanted, feed=_checked(first, source), log_file=log_file)
 
 
 def encode_film(
@@ -85,14 +96,23 @@ def encode_film(
     captions: Iterable[np.ndarray] | None = None,
     threads: int = 1,
     log_file: Path | None = None,
-    program: str | None = None,
 ) -> dict:
     """One channel, or several side by side, from lossless frames to a film.
 
-    `look`: {size: pixels of a picture's side, scaling: lanczos | nearest, gap: pixels between pictures, and either
-    margin: pixels around all, or canvas: (width, height) on which all is centred; ground: its colour}. `codec`:
-    {crf, preset} for a film that plays anywhere (.mp4), or as in `options_of`. `captions`: `count` strips (uint8
-    [h, W, 3], W the pictures and gaps together), set below the pictures. Returns what was read back.
+    Args:
+        sources: a file of frames (`write_frames`) per channel.
+        output: the film.
+        fps: frames a second.
+        count: frames of the film, and of each source.
+        look: {size: pixels of a picture's side, scaling: lanczos | nearest, gap: pixels between pictures, and either
+            margin: pixels around all, or canvas: (width, height) on which all is centred; ground: its colour}.
+        codec: {crf, preset} for a film that plays anywhere (.mp4), or as in `options_of`.
+        captions: `count` strips (uint8 [h, W, 3], W the pictures and gaps together), set below the pictures.
+        threads: of ffmpeg.
+        log_file: where ffmpeg's words go.
+
+    Returns:
+        What was read back (`probe.read_film`).
     """
     for source in sources:
         if (found := count_frames(source)) != count:
@@ -129,7 +149,6 @@ def encode_film(
         feed=feed,
         threads=threads,
         log_file=log_file,
-        program=program,
     )
 
 
@@ -142,9 +161,8 @@ def encode_frames(
     codec: dict,
     threads: int = 1,
     log_file: Path | None = None,
-    program: str | None = None,
 ) -> dict:
-    """A film of `count` frames that are made on the way (uint8 [H, W, 3]); `codec` as in `options_of`."""
+    """A film of `count` frames (uint8 [H, W, 3]) that are made while it is written; `codec` as in `options_of`."""
     source = iter(frames)
     first = next(source)
     return deliver(
@@ -157,7 +175,6 @@ def encode_frames(
         feed=_counted(_checked(first, source), count),
         threads=threads,
         log_file=log_file,
-        program=program,
     )
 
 
@@ -172,7 +189,6 @@ def deliver(
     feed: Iterable[np.ndarray] | None,
     threads: int,
     log_file: Path | None,
-    program: str | None,
 ) -> dict:
     """Encode a stream of pictures (`_converted`), and read it back before it takes its name."""
     if size[0] % 2 or size[1] % 2:
@@ -185,7 +201,7 @@ def deliver(
     wanted = {"frames": count, "width": size[0], "height": size[1], "fps": Fraction(_rate(fps)), "pix_fmt": pixels}
     wanted |= {"colours": READ_COLOURS, "audio": 0}
     whole = whole.filter("setparams", **TAGS)  # once more: hstack forgets them
-    return _run([whole], output, options=options, wanted=wanted, feed=feed, log_file=log_file, program=program)
+    return _run([whole], output, options=options, wanted=wanted, feed=feed, log_file=log_file)
 
 
 def options_of(codec: dict, fps: float) -> dict:
@@ -277,7 +293,6 @@ def _run(
     wanted: dict,
     feed: Iterable[np.ndarray] | None,
     log_file: Path | None,
-    program: str | None,
 ) -> dict:
     """Run ffmpeg into a temporary file beside `output`, feed it, read the file back, and only then name it."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -286,8 +301,8 @@ def _run(
     partial = output.with_name(f".{output.stem}.{os.getpid()}{output.suffix}")
     node = ffmpeg.output(*graph, _file(partial), **options, an=None, map_metadata=-1, fflags="+bitexact")
     node = node.global_args("-hide_banner", "-nostats", "-loglevel", "warning", "-filter_threads", "1")
-    command = ffmpeg.compile(node, cmd=ffmpeg_program(program), overwrite_output=True)
-    log.debug("%s", command)
+    command = ffmpeg.compile(node, cmd=ffmpeg_program(), overwrite_output=True)
+    logger.debug("%s", command)
     try:
         with _words(log_file) as words:
             status = _feed(command, feed, words)

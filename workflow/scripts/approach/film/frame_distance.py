@@ -1,20 +1,20 @@
-"""How the picture changes along a walk, so that a film can show equal change in equal time.
+"""How the picture changes along a trajectory, so that a film can show equal change in equal time.
 
 A picture is compared by its smaller self (at most 64 px, averaged), as a root mean square difference: that needs no
-network, and two pictures are compared where they are, however far apart on the walk.
+network, and two pictures are compared where they are, however far apart on the trajectory.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
+import torch.nn.functional as F
 
-from approach.film.render import path_conditioning
+from approach.film.render import conditioning_at
 from approach.film.timing import distances
 
 SIDE = 64  # pixels of the pictures that are compared
-PARTS = 480  # the way is cut so that no piece is longer than one of so many equal ones...
+PARTS = 480  # a trajectory is cut so that no piece is longer than one of so many equal ones...
 FINEST = 24  # ... unless a single step would have to be cut into more pieces than this
 CHUNK = 16
 
@@ -24,30 +24,30 @@ def frame_distances(
     generator: torch.nn.Module,
     z: np.ndarray,
     classes: np.ndarray,
-    said: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Small pictures along a walk, closer together where it rushes.
+    """Small pictures along a trajectory, closer together where the picture changes fast.
 
     Args:
         generator: of images [N, 3, S, S] in [-1, 1].
         z: [steps + 1, 128].
         classes: [steps + 1, C], probabilities.
-        said: called now and then with the pictures made and those to make.
+        report: called now and then with the pictures made and those to make.
 
     Returns:
-        positions [P] (fractional steps, rising from 0 to the last), pictures [P, side, side, 3] float16 in [-1, 1],
-        steps [steps + 1]: the distance covered from step 0 up to each step.
+        positions [P] (fractional steps, rising from 0 to the last), pictures [P, side, side, 3] float16 in [-1, 1].
     """
 
     def small(positions: Sequence[float], before: int, total: int) -> np.ndarray:
-        conditioning = path_conditioning(generator, z, classes, positions)
+        conditioning = conditioning_at(generator, z, classes, positions)
         made = []
         for begin in range(0, len(conditioning), CHUNK):
             images = generator(conditioning[begin : begin + CHUNK]).float()
             side = min(SIDE, images.shape[-1])
-            images = functional.adaptive_avg_pool2d(images, side).permute(0, 2, 3, 1)
+            images = F.adaptive_avg_pool2d(images, side).permute(0, 2, 3, 1)
             made.append(images.cpu().numpy().astype(np.float16))
-            said(before + begin + len(images), total)
+            if report:
+                report(before + begin + len(images), total)
         return np.concatenate(made)
 
     last = len(z) - 1
@@ -61,5 +61,4 @@ def frame_distances(
         order = np.argsort(np.concatenate([positions, between]), kind="stable")
         positions = np.concatenate([positions, between])[order]
         pictures = np.concatenate([pictures, added])[order]
-    covered = np.concatenate([[0.0], np.cumsum(distances(pictures))])
-    return {"positions": positions, "pictures": pictures, "steps": covered[np.isin(positions, np.arange(last + 1))]}
+    return {"positions": positions, "pictures": pictures}

@@ -1,4 +1,4 @@
-"""From a trajectory to frames: the generator's images at any moment of a walk."""
+"""From a trajectory to frames: the generator's images at any step of it, fractions included."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -14,13 +14,19 @@ def to_frames(images: torch.Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def path_conditioning(
+def conditioning_at(
     generator: torch.nn.Module, z: np.ndarray, classes: np.ndarray, positions: Sequence[float]
 ) -> torch.Tensor:
-    """What the generator sees at fractional steps: the conditioning of the two steps around, linearly between them.
+    """What the generator receives at fractional steps: the conditioning of the two steps around, linearly between them.
 
-    `z` [S+1, 128] and `classes` [S+1, C] (probabilities) as in a trajectory file; `positions` [F] in [0, S].
-    Returns [F, 256] on the generator's device.
+    Args:
+        generator: anything with a `conditioning`.
+        z: [S+1, 128], as in a trajectory file.
+        classes: [S+1, C], probabilities.
+        positions: [F] in [0, S].
+
+    Returns:
+        [F, 256] on the generator's device.
     """
     where = next(chain(generator.parameters(), generator.buffers())).device
     last = len(z) - 1
@@ -31,7 +37,7 @@ def path_conditioning(
         *(torch.as_tensor(np.asarray(array)[needed], dtype=torch.float32, device=where) for array in (z, classes))
     )
     low, high = torch.as_tensor(inverse.reshape(2, -1), device=where)
-    share = torch.as_tensor(places - before, dtype=steps.dtype, device=where)[:, None]
+    share = torch.from_numpy((places - before).astype(np.float32)).to(steps)[:, None]
     return torch.lerp(steps[low], steps[high], share)
 
 
@@ -41,18 +47,27 @@ def render_frames(
     classes: np.ndarray,
     positions: Sequence[float],
     batch: int = 16,
-    finish: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
+    finish: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Iterator[np.ndarray]:
-    """The frames of one channel, uint8 [H, W, 3] each, in order; a held frame is made once and repeated.
+    """The frames of one channel in order; a held frame is made once and repeated.
 
-    Arguments as in `path_conditioning`; `batch` images are made at a time; `finish` may change images [N, 3, S, S]
-    before they become frames.
+    Args:
+        generator: conditioning [N, 256] to images [N, 3, S, S] in [-1, 1].
+        z: [S+1, 128], as in a trajectory file.
+        classes: [S+1, C], probabilities.
+        positions: the fractional step of each frame, in [0, S].
+        batch: images made at a time.
+        finish: changes images [N, 3, S, S] before they become frames.
+
+    Yields:
+        uint8 [H, W, 3].
     """
     moments, repeats = _runs(positions)
-    conditioning = path_conditioning(generator, z, classes, moments)
+    conditioning = conditioning_at(generator, z, classes, moments)
     for begin in range(0, len(moments), batch):
         with torch.inference_mode():
-            frames = to_frames(finish(generator(conditioning[begin : begin + batch])))
+            images = generator(conditioning[begin : begin + batch])
+            frames = to_frames(finish(images) if finish else images)
         for frame, times in zip(frames, repeats[begin : begin + batch], strict=True):
             for _ in range(times):
                 yield frame

@@ -1,9 +1,10 @@
 """Contact sheets: pictures in rows and columns on a dark ground, with real type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, log, sqrt
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw
 
 from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, width, write
@@ -16,22 +17,34 @@ BEST_SHAPE = 1.4
 
 
 def setting_sheet(
-    walks: Sequence[dict], shown: Sequence[int], target: np.ndarray, *, title: str, subtitle: str = "", tile: int = 128
+    trajectories: Sequence[dict],
+    shown: Sequence[int],
+    target: np.ndarray,
+    *,
+    title: str,
+    subtitle: str = "",
+    tile: int = 128,
 ) -> Image.Image:
-    """The contact sheet of a setting: seeds by moments, the target last.
+    """The contact sheet of a setting: seeds by steps, the target last.
 
-    `walks`: {seed, images: one uint8 [H, W, 3] per moment, losses: one number per moment, status, last_step};
-    `shown`: the steps of the pictures; `target` uint8 [H, W, 3].
+    Args:
+        trajectories: {seed, images: one uint8 [H, W, 3] per step shown, losses: one number per step shown, status,
+            last_step} each.
+        shown: the steps of the pictures.
+        target: uint8 [H, W, 3].
+        title: in large type.
+        subtitle: below it.
+        tile: pixels of a picture's side.
     """
     rows = []
-    for walk in walks:
-        failed = walk.get("status") == "failed"
+    for trajectory in trajectories:
+        failed = trajectory["status"] == "failed"
         tiles = [
             {"image": image, "caption": f"{loss:#.3g}" if np.isfinite(loss) else "not finite"}
-            for image, loss in zip(walk["images"], walk["losses"], strict=True)
+            for image, loss in zip(trajectory["images"], trajectory["losses"], strict=True)
         ]
-        note = f"stopped at {walk['last_step']}" if failed else ""
-        rows.append({"label": [f"seed {walk['seed']}", note], "failed": failed, "tiles": tiles})
+        note = f"stopped at {trajectory['last_step']}" if failed else ""
+        rows.append({"label": [f"seed {trajectory['seed']}", note], "failed": failed, "tiles": tiles})
     heads = [[f"step {step}"] for step in shown]
     return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)
 
@@ -47,16 +60,45 @@ def experiment_sheet(
 ) -> Image.Image:
     """The contact sheet of an experiment: settings by seeds, arrivals only, the target last.
 
-    `settings`: {label: [lines], arrivals: {seed: {image: uint8 [H, W, 3] or None, caption, failed}}}. Where there are
-    many more seeds than settings, the seeds go down the sheet and the settings across.
+    Where there are many more seeds than settings, the seeds go down the sheet and the settings across.
+
+    Args:
+        settings: {label: [lines], arrivals: {seed: {image: uint8 [H, W, 3] or None, caption, failed}}} each.
+        seeds: in the order of the sheet.
+        target: uint8 [H, W, 3].
+        title: in large type.
+        subtitle: below it.
+        tile: pixels of a picture's side.
     """
-    missing = {"image": None, "caption": "no walk"}
+    missing = {"image": None, "caption": "not made"}
     grid = [[setting["arrivals"].get(seed, missing) for seed in seeds] for setting in settings]
     names, numbers = [setting["label"] for setting in settings], [[f"seed {seed}"] for seed in seeds]
     if len(seeds) > 8 and len(seeds) > 2 * len(settings):
         grid, names, numbers = list(zip(*grid, strict=True)), numbers, names
     rows = [{"label": name, "failed": False, "tiles": tiles} for name, tiles in zip(names, grid, strict=True)]
     return sheet(rows, numbers, target, title=title, subtitle=subtitle, tile=tile)
+
+
+def setting_entries(table: pd.DataFrame, settings: Sequence[str], pictures: Mapping[str, np.ndarray]) -> list[dict]:
+    """What `experiment_sheet` shows of each setting.
+
+    Args:
+        table: the rows of trajectories.csv.
+        settings: in the order of the sheet.
+        pictures: trajectory ("setting/seed") -> the arrival, uint8 [H, W, 3].
+    """
+    entries = []
+    for setting in settings:
+        arrivals = {
+            row["seed"]: {
+                "image": pictures[f"{setting}/{row['seed']}"],
+                "caption": f"{row['final_loss']:.3g}",
+                "failed": row["status"] == "failed",
+            }
+            for row in table[table["setting"] == setting].to_dict("records")
+        }
+        entries.append({"label": [part.replace("~", " ") for part in setting.split("+")], "arrivals": arrivals})
+    return entries
 
 
 def sheet(
@@ -67,16 +109,22 @@ def sheet(
     title: str,
     subtitle: str = "",
     tile: int = 128,
-    most_pixels: int = MOST_PIXELS,
 ) -> Image.Image:
     """Rows of pictures under column heads, each row ending with the target.
 
-    `rows`: {label: [lines], failed, tiles: [{image: uint8 [H, W, 3] or None, caption, failed}]}. Many rows are broken
-    into blocks side by side; a sheet larger than `most_pixels` gets smaller tiles.
+    Many rows are broken into blocks side by side; a sheet larger than MOST_PIXELS gets smaller tiles.
+
+    Args:
+        rows: {label: [lines], failed, tiles: [{image: uint8 [H, W, 3] or None, caption, failed}]}.
+        heads: the lines above each column.
+        target: uint8 [H, W, 3].
+        title: in large type.
+        subtitle: below it.
+        tile: pixels of a picture's side.
     """
     layout = _layout(rows, heads, tile)
-    while layout["width"] * layout["height"] > most_pixels and tile > SMALLEST_TILE:
-        tile = max(SMALLEST_TILE, min(tile - 1, int(tile * sqrt(most_pixels / layout["width"] / layout["height"]))))
+    while layout["width"] * layout["height"] > MOST_PIXELS and tile > SMALLEST_TILE:
+        tile = max(SMALLEST_TILE, min(tile - 1, int(tile * sqrt(MOST_PIXELS / layout["width"] / layout["height"]))))
         layout = _layout(rows, heads, tile)
     image = Image.new("RGB", (layout["width"], layout["height"]), GROUND)
     draw = ImageDraw.Draw(image)

@@ -47,11 +47,16 @@ MOST_FAINT_LINES = 200
 def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title: str = "") -> None:
     """All loss curves of an experiment, a panel per loss: their scales have nothing in common.
 
-    `losses`: rows of (loss_name, the columns named in `axes`, seed, step, loss). Within a panel the further axes give
-    the colour. A group of at most six walks is drawn walk by walk; a larger one faintly, under its median and the
-    band that holds the middle 80 % of its walks. A curve that failed ends where it does, with a cross.
+    Within a panel the further axes give the colour. A group of at most six curves is drawn curve by curve; a larger
+    one faintly, under its median and the band that holds the middle 80 %. A curve that failed ends with a cross.
+
+    Args:
+        losses: rows of losses.parquet: loss_name, the columns named in `axes`, seed, step, loss.
+        path: the picture.
+        axes: the columns of what is swept.
+        title: in large type.
     """
-    further = [key for key in axes if key not in ("loss", "loss_name")]
+    further = [key for key in axes if key != "loss_name"]
     panels = list(losses.groupby("loss_name", sort=False))
     columns = 1 if len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
     rows = ceil(len(panels) / columns)
@@ -67,10 +72,16 @@ def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title:
 
 
 def metrics_plot(trajectories: pd.DataFrame, path: Path, *, axes: Sequence[str], title: str = "") -> None:
-    """How near each setting comes: a field per measure, losses down and rates across (further axes down as well).
+    """How near each setting comes: a field per metric, losses down and rates across (further axes down as well).
 
-    `trajectories`: a row per walk with the columns in `axes`, `status` and a `final_<measure>` each. A cell gives the
-    median over seeds and the middle 80 %; the nearest setting is framed; failed walks are counted, not measured.
+    A cell gives the median over seeds and the middle 80 %; the nearest setting is framed; failed inversions are
+    counted, not measured.
+
+    Args:
+        trajectories: a row per trajectory: the columns in `axes`, status and a final_<metric> each.
+        path: the picture.
+        axes: the columns of what is swept.
+        title: in large type.
     """
     metrics = [name for name in trajectories if name.startswith("final_") and name != "final_loss"]
     across = "lr" if "lr" in axes else axes[-1]
@@ -80,11 +91,11 @@ def metrics_plot(trajectories: pd.DataFrame, path: Path, *, axes: Sequence[str],
     with context({**STYLE, "axes.grid": False}):
         width = 1.9 + max(2.4, 1.15 * len(values))
         figure = _figure(width * len(metrics), 1.5 + 0.62 * len(names), title)
-        for place, measure in enumerate(metrics, start=1):
+        for place, metric in enumerate(metrics, start=1):
             axis = figure.add_subplot(1, len(metrics), place)
-            cells = [[_cell(trajectories, measure, down, name, across, value) for value in values] for name in names]
+            cells = [[_cell(trajectories, metric, down, name, across, value) for value in values] for name in names]
             _field(axis, cells)
-            axis.set_title(measure.removeprefix("final_"))
+            axis.set_title(metric.removeprefix("final_"))
             axis.set_xticks(range(len(values)), [f"{value}" for value in values])
             axis.set_yticks(range(len(names)), [_words(down, name) for name in names] if place == 1 else [])
             axis.set_xlabel(across)
@@ -153,13 +164,13 @@ def _label_ends(axis: Axes, labels: list[tuple[float, str, str]]) -> None:
 
 
 def _cell(
-    trajectories: pd.DataFrame, measure: str, down: Sequence[str], name: tuple, across: str, value: object
+    trajectories: pd.DataFrame, metric: str, down: Sequence[str], name: tuple, across: str, value: object
 ) -> dict:
-    """Median, spread and number of failed walks of one setting."""
+    """Median, spread and number of failed inversions of one setting."""
     part = trajectories[trajectories[across] == value]
     for key, wanted in zip(down, name, strict=True):
         part = part[part[key] == wanted]
-    arrived = part.loc[part["status"] != "failed", measure].dropna()
+    arrived = part.loc[part["status"] != "failed", metric].dropna()
     low, middle, high = arrived.quantile([0.1, 0.5, 0.9]) if len(arrived) else (np.nan,) * 3
     return {"low": low, "middle": middle, "high": high, "failed": int((part["status"] == "failed").sum())}
 
@@ -190,10 +201,10 @@ def _field(axis: Axes, cells: list[list[dict]]) -> None:
 
 def _words(keys: Sequence[str], values: tuple) -> str:
     """Axes and their values, as a label: the loss by its name alone, the others after their last word."""
-    together = zip(keys, values, strict=True)
-    return " · ".join(
-        str(value) if key in ("loss", "loss_name") else f"{key.rsplit('.', 1)[-1]} {value}" for key, value in together
-    )
+    words = []
+    for key, value in zip(keys, values, strict=True):
+        words.append(str(value) if key == "loss_name" else f"{key.rsplit('.', 1)[-1]} {value}")
+    return " · ".join(words)
 
 
 def _end(curve: pd.Series) -> float:

@@ -1,4 +1,4 @@
-"""Stills of a setting's walks at chosen moments, and the metrics of where they start and arrive."""
+"""Stills of a setting's trajectories at chosen steps, and the metrics of their starts and arrivals."""
 
 import numpy as np
 import torch
@@ -14,48 +14,47 @@ CHUNK = 32  # images in one pass
 
 
 def moments(steps: int, count: int) -> list[int]:
-    """At most `count` steps of 0..`steps` with both ends, closer together at the start, where a walk moves most."""
+    """At most `count` steps of 0..`steps`, both ends included: denser near the start, where pictures change most."""
     return sorted({round(steps * (place / (count - 1)) ** 2) for place in range(count)})
 
 
 def take_stills(
     generator: Generator,
-    walks: list[Trajectory],
+    trajectories: list[Trajectory],
     target: Target,
     *,
     names: list[str],
     count: int,
     net: Perceptual | None = None,
-) -> tuple[dict[str, np.ndarray], list[dict]]:
-    """Render and measure the walks of one setting.
+) -> tuple[list[int], np.ndarray, list[dict]]:
+    """Render the trajectories of one setting, and take the metrics of their ends.
 
     Args:
         generator: in float32.
-        walks: N trajectories of S steps each.
-        target: what they looked for.
+        trajectories: N trajectories of S steps each.
+        target: the picture they were inverted towards.
         names: the metrics: l2, ssim, lpips.
-        count: moments wanted.
-        net: the LPIPS network where it is measured.
+        count: pictures wanted of each trajectory.
+        net: the LPIPS network, where lpips is among the metrics.
 
     Returns:
-        Arrays seeds [N], steps [M], images [N, M, H, W, 3] uint8; and a row per walk with seed, start_<measure>,
-        final_<measure>.
+        The M steps of the pictures; the pictures [N, M, H, W, 3] uint8; a row per trajectory with seed,
+        start_<metric>, final_<metric>.
     """
-    steps = moments(len(walks[0].z) - 1, count)
+    steps = moments(len(trajectories[0].z) - 1, count)
     device = next(generator.buffers()).device
     pictures, rows = [], []
-    for walk in walks:
-        z, classes = (torch.from_numpy(part[steps]).to(device) for part in (walk.z, walk.classes))
+    for trajectory in trajectories:
+        z, classes = (torch.from_numpy(part[steps]).to(device) for part in (trajectory.z, trajectory.classes))
         with torch.no_grad():
-            images = torch.cat(
-                [
-                    generator(generator.conditioning(z[i : i + CHUNK], classes[i : i + CHUNK]))
-                    for i in range(0, len(z), CHUNK)
-                ]
-            )
+            conditioning = [
+                generator.conditioning(z[begin : begin + CHUNK], classes[begin : begin + CHUNK])
+                for begin in range(0, len(z), CHUNK)
+            ]
+            images = torch.cat([generator(part) for part in conditioning])
             found = measure(images[[0, -1]], target, names, net)
         pictures.append(to_frames(images))
-        start = {f"start_{name}": float(value[0]) for name, value in found.items()}
-        rows.append({"seed": walk.seed, **start, **{f"final_{name}": float(value[1]) for name, value in found.items()}})
-    arrays = {"seeds": np.array([walk.seed for walk in walks]), "steps": np.array(steps), "images": np.stack(pictures)}
-    return arrays, rows
+        row = {"seed": trajectory.seed}
+        row |= {f"start_{name}": float(value[0]) for name, value in found.items()}
+        rows.append(row | {f"final_{name}": float(value[1]) for name, value in found.items()})
+    return steps, np.stack(pictures), rows

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from approach.film.render import path_conditioning
+from approach.film.render import conditioning_at
 
 ASPECT = 1.5  # width of the window over its height
 MARGIN = 0.38  # around the arrivals, in parts of their longest distance
@@ -23,30 +23,33 @@ CHUNK = 32
 def survey(
     generator: torch.nn.Module,
     loss: Callable,
-    walks: Sequence[tuple[np.ndarray, np.ndarray]],
+    trajectories: Sequence[tuple[np.ndarray, np.ndarray]],
     grid: int,
-    said: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Survey the plane of three walks' arrivals.
+    """Survey the plane of three arrivals.
 
     Args:
         generator: of images [N, 3, S, S].
         loss: images to LossValues (losses.Loss).
-        walks: z [S+1, 128] and classes [S+1, C] of each of the three.
+        trajectories: z [S+1, 128] and classes [S+1, C] of each of the three.
         grid: points along the window's longer side; points are equally far apart along both.
-        said: called now and then with the points done and all points.
+        report: called now and then with the points done and all points.
 
     Returns:
         x [W], y [H]: coordinates on the plane, in units of the conditioning; surface [H, W]: the loss there;
-        arrivals [3, 2] and arrival_losses [3]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the
+        arrivals [3, 2]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the
         plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]:
         the loss there.
     """
-    paths = [path_conditioning(generator, z, classes, np.arange(len(z))).double().cpu().numpy() for z, classes in walks]
-    ends = np.stack([path[-1] for path in paths])
+    # Float64 only after .cpu(): Apple's MPS has none.
+    passed = [
+        conditioning_at(generator, z, classes, np.arange(len(z))).cpu().double().numpy() for z, classes in trajectories
+    ]
+    ends = np.stack([points[-1] for points in passed])
     origin, axes = plane(ends)
-    seen = [(path - origin) @ axes.T for path in paths]
-    off = [np.linalg.norm(path - origin - flat @ axes, axis=1) for path, flat in zip(paths, seen, strict=True)]
+    seen = [(points - origin) @ axes.T for points in passed]
+    off = [np.linalg.norm(points - origin - flat @ axes, axis=1) for points, flat in zip(passed, seen, strict=True)]
     arrivals = np.stack([flat[-1] for flat in seen])
     x, y = window(arrivals, grid)
     mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) @ axes + origin
@@ -56,8 +59,9 @@ def survey(
     values = []
     for begin in range(0, len(points), CHUNK):
         part = torch.as_tensor(points[begin : begin + CHUNK], dtype=torch.float32, device=device)
-        values.append(loss(generator(part)).total.double().cpu().numpy())
-        said(min(begin + CHUNK, len(points)), len(points))
+        values.append(loss(generator(part)).total.cpu().double().numpy())
+        if report:
+            report(min(begin + CHUNK, len(points)), len(points))
     values = np.concatenate(values)
     profiles = values[len(mesh) :].reshape(len(PAIRS), PROFILE_POINTS)
     lengths = np.array([np.linalg.norm(ends[b] - ends[a]) for a, b in PAIRS])
@@ -66,7 +70,6 @@ def survey(
         "y": y,
         "surface": values[: len(mesh)].reshape(len(y), len(x)),
         "arrivals": arrivals,
-        "arrival_losses": profiles[:, 0],
         **{
             f"trajectory_{number}": np.column_stack([flat, away])
             for number, (flat, away) in enumerate(zip(seen, off, strict=True), start=1)
@@ -77,10 +80,16 @@ def survey(
 
 
 def plane(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Origin [D] and two orthonormal axes [2, D] of the plane through three points [3, D].
+    """The plane through three points.
 
     The origin is their mean and the first axis follows the longest side. Where the points lie on a line or on one
     another, the missing directions are any that are at right angles.
+
+    Args:
+        ends: [3, D].
+
+    Returns:
+        Origin [D] and two orthonormal axes [2, D].
     """
     sides = [ends[b] - ends[a] for a, b in PAIRS]
     longest = max(range(3), key=lambda side: np.linalg.norm(sides[side]))

@@ -1,11 +1,24 @@
-"""The tables of an experiment: losses, trajectories, starts, as pandas frames."""
+"""The tables of an experiment: losses, trajectories, starts. results/README.md names their columns."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from approach.trajectories import Trajectory, TrajectoryFile
+from approach.trajectories import Trajectory, read_ends
+
+
+def axis_column(key: str) -> str:
+    """The column of a swept key: its own name, but `loss_name` for `loss`, which is the number in every table."""
+    return "loss_name" if key == "loss" else key
+
+
+def insert_axes(table: pd.DataFrame, setting: str, values: Mapping[str, object]) -> None:
+    """Put a setting and its values by axis in front of a table's columns."""
+    table.insert(0, "setting", setting)
+    for place, (key, value) in enumerate(values.items(), start=1):
+        table.insert(place, axis_column(key), value if np.isscalar(value) else str(value))
 
 
 def read_losses(paths: list[Path], seeds: list[int]) -> pd.DataFrame:
@@ -17,30 +30,32 @@ def read_losses(paths: list[Path], seeds: list[int]) -> pd.DataFrame:
 def gather_losses(paths: dict[str, Path], values: dict[str, dict]) -> pd.DataFrame:
     """losses.csv of every setting as one table, with the setting and what is swept in front.
 
-    A term that a setting does not have is missing (NaN) there.
+    Args:
+        paths: setting -> its losses.csv.
+        values: setting -> its values by axis.
+
+    Returns:
+        The table. A term that a setting's loss does not have is missing (NaN) there.
     """
     tables = []
     for setting, path in paths.items():
         table = pd.read_csv(path)
-        table.insert(0, "setting", setting)
-        for place, (key, value) in enumerate(values[setting].items(), start=1):
-            # `loss` is a column of the log already: the name of the loss goes beside it
-            table.insert(place, "loss_name" if key == "loss" else key, value if np.isscalar(value) else str(value))
+        insert_axes(table, setting, values[setting])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def start_rows(walks: list[Trajectory], names: list[str]) -> list[dict]:
-    """What each walk began with: |z|, the entropy of the class vector, its top class and that class's probability."""
+def start_rows(trajectories: list[Trajectory], names: list[str]) -> list[dict]:
+    """What each start is: |z|, the entropy of the class vector, its top class and that class's probability."""
     rows = []
-    for walk in walks:
-        classes = walk.classes[0].astype(float)
+    for trajectory in trajectories:
+        classes = trajectory.classes[0].astype(float)
         top = int(classes.argmax())
         entropy = -(classes * np.log(np.where(classes > 0, classes, 1))).sum()
         rows.append(
             {
-                "seed": walk.seed,
-                "z_norm": float(np.linalg.norm(walk.z[0])),
+                "seed": trajectory.seed,
+                "z_norm": float(np.linalg.norm(trajectory.z[0])),
                 "class_entropy": float(entropy),
                 "top_class": names[top],
                 "top_probability": float(classes[top]),
@@ -53,7 +68,7 @@ def strangeness(arrivals: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """How far arrivals are from one another against how far they are from the target.
 
     The root mean square distance of an arrival to all arrivals, over the root of its l2 to the target. It uses
-    E|x - y|^2 = |x - mean|^2 + E|y - mean|^2, so ten thousand arrivals are no matrix of their pairs.
+    E|x - y|^2 = |x - mean|^2 + E|y - mean|^2, so ten thousand arrivals need no matrix of their pairs.
 
     Args:
         arrivals: [N, ...] uint8 pictures.
@@ -72,7 +87,7 @@ def trajectory_table(
     *,
     settings: dict[str, dict],
     batches: dict[str, dict[str, list[int]]],
-    stills: list[Path],
+    arrivals: Mapping[str, np.ndarray],
     metrics: list[Path],
     losses: list[Path],
     trajectories: list[Path],
@@ -80,39 +95,33 @@ def trajectory_table(
     """A row per trajectory: setting and its values, seed, where it began and ended, metrics, strangeness, status.
 
     Args:
-        settings: setting -> its values by axis; stills, metrics and losses are in this order.
+        settings: setting -> its values by axis; metrics and losses are in this order.
         batches: setting -> batch -> its wanted seeds; trajectories are in this order.
-        stills: .npz with seeds and images, the arrival last.
-        metrics: .csv with seed, start_<measure>, final_<measure>.
+        arrivals: trajectory ("setting/seed") -> uint8 [H, W, 3].
+        metrics: .csv with seed, start_<metric>, final_<metric>.
         losses: losses.csv of each setting.
         trajectories: the batch files.
     """
-    files, tables, arrivals = iter(trajectories), [], []
+    files, tables = iter(trajectories), []
     for place, (setting, values) in enumerate(settings.items()):
-        curves = pd.read_csv(losses[place])
-        ends = curves.sort_values("step").groupby("seed")
+        ends = pd.read_csv(losses[place]).sort_values("step").groupby("seed")
         table = pd.read_csv(metrics[place]).set_index("seed")
-        table.insert(0, "setting", setting)
-        for column, (key, value) in enumerate(values.items(), start=1):
-            table.insert(column, key, value if np.isscalar(value) else str(value))
+        insert_axes(table, setting, values)
         table["start_class"], table["arrival_class"] = ends["top_class"].first(), ends["top_class"].last()
         table["start_loss"], table["final_loss"] = ends["loss"].first(), ends["loss"].last()
         for seeds in batches[setting].values():
             path = next(files)
-            file = TrajectoryFile(path)
+            found = read_ends(path)
             for seed in seeds:
-                outcome = file.outcome(seed)
-                table.loc[seed, "status"], table.loc[seed, "last_step"] = outcome.status, outcome.last_step
+                table.loc[seed, "status"] = found[seed].status
+                table.loc[seed, "last_step"] = found[seed].last_step
                 table.loc[seed, "trajectories"] = str(path)
-        with np.load(stills[place]) as arrays:
-            order = [arrays["seeds"].tolist().index(seed) for seed in table.index]
-            arrivals.append(arrays["images"][order, -1])
         tables.append(table.reset_index())
     whole = pd.concat(tables, ignore_index=True)
     whole["last_step"] = whole["last_step"].astype(int)
+    names = whole["setting"] + "/" + whole["seed"].astype(str)
     distances = whole["final_l2"] if "final_l2" in whole else whole["final_loss"]
-    whole.insert(
-        whole.columns.get_loc("status"), "strangeness", strangeness(np.concatenate(arrivals), distances.to_numpy())
-    )
+    strange = strangeness(np.stack([arrivals[name] for name in names]), distances.to_numpy())
+    whole.insert(whole.columns.get_loc("status"), "strangeness", strange)
     whole.insert(1 + len(next(iter(settings.values()))), "seed", whole.pop("seed"))
     return whole

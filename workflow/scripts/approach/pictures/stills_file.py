@@ -1,0 +1,35 @@
+"""stills.npz: a setting's pictures at chosen steps, and its arrivals under a name of their own. No torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def write_stills(path: Path, seeds: list[int], steps: list[int], images: np.ndarray) -> None:
+    """Write the pictures of one setting.
+
+    Args:
+        path: the .npz file.
+        seeds: N seeds.
+        steps: the M steps of the pictures, the arrival's last.
+        images: [N, M, H, W, 3] uint8.
+    """
+    np.savez_compressed(path, seeds=np.array(seeds), steps=np.array(steps), images=images, arrivals=images[:, -1])
+
+
+def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:
+    """The pictures of all arrivals.
+
+    Args:
+        paths: setting -> its stills.npz.
+
+    Returns:
+        trajectory ("setting/seed") -> uint8 [H, W, 3].
+    """
+    pictures = {}
+    for setting, path in paths.items():
+        with np.load(path) as stills:
+            for seed, picture in zip(stills["seeds"].tolist(), stills["arrivals"], strict=True):
+                pictures[f"{setting}/{seed}"] = picture
+    return pictures
