@@ -19,7 +19,7 @@ def trajectory_table(count, failed=()):
     rows = [
         {
             "setting": "loss~l2+lr~0.02",
-            "loss": "l2",
+            "loss_name": "l2",
             "seed": seed,
             "final_l2": 0.1 + 0.01 * ((seed * 7) % count),
             "arrival_class": "alp",
