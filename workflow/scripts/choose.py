@@ -6,7 +6,7 @@ import pandas as pd
 from approach.files import write_json
 from approach.film.choice import choose
 from approach.job import job
-from approach.trajectories import read_ends
+from approach.trajectories import TrajectoryFile
 
 with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     film = snakemake.params.film
@@ -17,7 +17,6 @@ with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
         for candidate in film["candidates"]:
             setting, seed = candidate["setting"], candidate["seed"]
             path = snakemake.params.files[f"{setting}/{seed}"]
-            end = read_ends(Path(path))[seed]
-            row = {"setting": setting, "seed": seed, "trajectories": path}
-            rows.append(row | {"status": end.status, "last_step": end.last_step})
+            outcome = TrajectoryFile(Path(path)).outcome(seed)
+            rows.append({"setting": setting, "seed": seed, "trajectories": path, **outcome._asdict()})
     write_json(snakemake.output.choice, choose(film, rows))

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from approach.job import job
 from approach.pictures.montage import setting_sheet
-from approach.trajectories import read_ends
+from approach.trajectories import TrajectoryFile
 from PIL import Image
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
     losses = pd.read_csv(snakemake.input.losses).set_index(["seed", "step"])["loss"]
-    ends = {seed: end for path in snakemake.input.trajectories for seed, end in read_ends(Path(path)).items()}
+    files = [TrajectoryFile(Path(path)) for path in snakemake.input.trajectories]
+    outcomes = {seed: file.outcome(seed) for file in files for seed in file.metadata["seeds"]}
     with np.load(snakemake.input.stills) as stills:
         shown = stills["steps"].tolist()
         trajectories = [
@@ -19,8 +20,8 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
                 "seed": seed,
                 "images": list(images),
                 "losses": [float(losses[seed, step]) for step in shown],
-                "status": ends[seed].status,
-                "last_step": ends[seed].last_step,
+                "status": outcomes[seed].status,
+                "last_step": outcomes[seed].last_step,
             }
             for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True)
         ]

@@ -113,20 +113,6 @@ def read_metadata(path: Path) -> dict:
         raise UserError(f"{path}: is no trajectory file ({error}); delete it to have it made again") from None
 
 
-class End(NamedTuple):
-    """How an inversion ended."""
-
-    status: str  # "ok", or "failed" where loss or gradient stopped being finite
-    last_step: int
-
-
-def read_ends(path: Path) -> dict[int, End]:
-    """How each inversion in a trajectory file ended, by seed."""
-    metadata = read_metadata(path)
-    ends = map(End, metadata["status"], metadata["last_step"])
-    return dict(zip(metadata["seeds"], ends, strict=True))
-
-
 def read_trajectory(path: Path, seed: int) -> Trajectory:
     """Read one seed's trajectory.
 

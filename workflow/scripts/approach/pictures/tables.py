@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from approach.trajectories import Trajectory, read_ends
+from approach.trajectories import Trajectory, TrajectoryFile
 
 
 def axis_column(key: str) -> str:
@@ -111,10 +111,10 @@ def trajectory_table(
         table["start_loss"], table["final_loss"] = ends["loss"].first(), ends["loss"].last()
         for seeds in batches[setting].values():
             path = next(files)
-            found = read_ends(path)
+            file = TrajectoryFile(path)
             for seed in seeds:
-                table.loc[seed, "status"] = found[seed].status
-                table.loc[seed, "last_step"] = found[seed].last_step
+                outcome = file.outcome(seed)
+                table.loc[seed, "status"], table.loc[seed, "last_step"] = outcome.status, outcome.last_step
                 table.loc[seed, "trajectories"] = str(path)
         tables.append(table.reset_index())
     whole = pd.concat(tables, ignore_index=True)
