@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from approach.errors import UserError
-from approach.film.captions import FIELDS, channel_captions, strip_height, strips
+from approach.film.captions import FIELDS, channel_captions, channel_losses, strip_height, strips
 from approach.film.choice import choose
 from approach.film.encode import encode_film, ffmpeg_program, film_size, write_frames
 from approach.film.probe import count_frames, mismatch, read_film, read_frames
@@ -344,6 +344,12 @@ def test_a_failed_inversion_says_so_from_where_it_stopped():
         assert caption["failed"] == (position >= 11.5)
         assert ("stopped at step 12" in caption["left"][0]) == caption["failed"]
         assert "nan" not in caption["right"][1]
+
+
+def test_captions_are_read_from_the_table_that_is_handed_over(tmp_path):
+    (tmp_path / "any name").write_text("seed,step,loss,top_class\n1,1,0.2,alp\n0,0,0.9,shore\n1,0,0.4,alp\n")
+    channel = {"setting": "loss~l2", "seed": 1, "trajectory": "nowhere/trajectories/0-1.safetensors"}
+    assert channel_losses(channel, {"loss~l2": tmp_path / "any name"})["loss"].tolist() == [0.4, 0.2]
 
 
 @pytest.mark.parametrize("fields", [FIELDS, ["step"], ["loss"], ["class"], []])

@@ -70,6 +70,13 @@ def test_captions_and_perceived_time_need_more(root, plan):
     assert captioned.frame_distances(L2_FILM) == [f"{folder}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
     bare = planned(root, hydra="video.captions=[] video.time=steps")
     assert bare.caption_losses(L2_FILM) == bare.frame_distances(L2_FILM) == []
+    assert captioned.caption_settings(L2_FILM) == [SETTINGS[0]] and bare.caption_settings(L2_FILM) == []
+
+
+def test_the_page_lists_every_product_but_itself_and_the_latents(plan):
+    linked = {path for group in plan.page_links().values() for path in group.values()}
+    others = {*plan.all_batch_files(), *plan.per_film("player"), f"{plan.results}/page/index.html"}
+    assert linked == set(plan.final_products()) - others
 
 
 def test_a_panorama_measures_the_loss_that_its_trajectories_share(root):

@@ -122,6 +122,10 @@ def get_ranking(wildcards):
     return PLAN.ranking(wildcards.film)
 
 
+def get_caption_settings(wildcards):
+    return PLAN.caption_settings(wildcards.film)
+
+
 def get_caption_losses(wildcards):
     return PLAN.caption_losses(wildcards.film)
 

@@ -28,6 +28,7 @@ rule exhibition:
         runtime=240,
     params:
         video=get_exhibition_video,
+        settings=get_caption_settings,
         code=get_code("exhibition"),
     script:
         "../scripts/exhibition.py"

@@ -125,6 +125,7 @@ rule encode_channel:
         runtime=120,
     params:
         look=get_video(*LOOK),
+        settings=get_caption_settings,
         channels="{channel}",
         code=get_code("encode"),
     script:
@@ -153,6 +154,7 @@ rule triptych:
         runtime=120,
     params:
         look=get_video(*LOOK),
+        settings=get_caption_settings,
         channels="123",
         code=get_code("encode"),
     script:

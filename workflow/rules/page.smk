@@ -8,6 +8,7 @@ rule page:
         timings=PLAN.per_film("timing.json"),
         surveys=PLAN.per_film("panorama.npz"),
         maps=PLAN.per_film("panorama-map.png"),
+        panoramas=PLAN.per_film("panorama.png"),
         itineraries=PLAN.per_film("itinerary.json"),
         losses=PLAN.per_setting("losses.csv"),
         stills=PLAN.per_setting("stills.npz"),
@@ -28,8 +29,7 @@ rule page:
         runtime=10,
     params:
         films=PLAN.survey_losses(),
-        film_files=PLAN.film_products(),
-        whole=PLAN.experiment_products(),
+        links=PLAN.page_links(),
         notes=PLAN.notes,
         settings=list(PLAN.settings),
         templates=get_templates("page.html.j2", "page.css", "page.js"),

@@ -176,11 +176,13 @@ class Plan:
         """The table that a film's ranks are read from; the other films know their members."""
         return [f"{self.results}/trajectories.csv"] if self.films[film]["vary"] == "rank" else []
 
+    def caption_settings(self, film: str) -> list[str]:
+        """The settings whose losses a film's captions tell, in the order of `caption_losses`."""
+        return self.candidate_settings(film) if self.base["video"]["captions"] else []
+
     def caption_losses(self, film: str) -> list[str]:
         """The tables that a film's captions are read from, where it has captions."""
-        if not self.base["video"]["captions"]:
-            return []
-        return [f"{self.results}/{setting}/losses.csv" for setting in self.candidate_settings(film)]
+        return [f"{self.results}/{setting}/losses.csv" for setting in self.caption_settings(film)]
 
     def frame_distances(self, film: str) -> list[str]:
         """How the image changes along each channel's trajectory: measured only where the film's time follows it."""
@@ -205,6 +207,13 @@ class Plan:
         return [f"{self.results}/films/{film}/{file}" for film in self.films]
 
     # Products
+
+    def page_links(self) -> dict[str, dict[str, str]]:
+        """The products that the page lists: group -> text of the link -> file."""
+        groups = {film: (f"{self.results}/films/{film}", self.film_products()) for film in self.films}
+        groups |= {setting: (f"{self.results}/{setting}", ["montage.png", "losses.csv"]) for setting in self.settings}
+        groups["the whole experiment"] = (self.results, self.experiment_products())
+        return {title: {file: f"{folder}/{file}" for file in files} for title, (folder, files) in groups.items()}
 
     def experiment_products(self) -> list[str]:
         """What is made once; the page, which shows them, comes on top."""

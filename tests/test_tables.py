@@ -1,0 +1,55 @@
+"""Tables and stills: one meaning a column, and arrivals under a name of their own."""
+
+import numpy as np
+import pandas as pd
+from approach.pictures.stills_file import read_arrivals, write_stills
+from approach.pictures.tables import gather_losses, trajectory_table
+from approach.trajectories import write_trajectories
+
+SETTINGS = {f"loss~{name}+lr~0.05": {"loss": name, "lr": 0.05} for name in ("l2", "ssim")}
+
+
+def fabricate(folder, seeds=(0, 2)):
+    """The files of two settings with two seeds each, as trajectory_table takes them."""
+    files = {"metrics": [], "losses": [], "trajectories": []}
+    stills = {}
+    for place, setting in enumerate(SETTINGS):
+        for kind, paths in files.items():
+            paths.append(folder / f"{kind}-{place}")
+        rows = [{"seed": seed, "start_l2": 0.9, "final_l2": 0.1 * (seed + 1)} for seed in seeds]
+        pd.DataFrame(rows).to_csv(files["metrics"][-1], index=False)
+        steps = [
+            {"seed": seed, "step": step, "loss": 1 - step, "top_class": "alp"} for seed in seeds for step in (0, 1)
+        ]
+        pd.DataFrame(steps).to_csv(files["losses"][-1], index=False)
+        metadata = {"seeds": list(seeds), "status": ["ok", "failed"], "last_step": [1, 0]}
+        write_trajectories(files["trajectories"][-1], list(seeds), np.zeros((2, 2, 128)), np.ones((2, 2, 1)), metadata)
+        images = np.arange(2 * 3)[:, None].reshape(2, 3, 1, 1, 1) * np.ones((1, 1, 4, 4, 3)) + 10 * place
+        stills[setting] = folder / f"{place}.npz"
+        write_stills(stills[setting], list(seeds), [0, 1, 2], images.astype(np.uint8))
+    return files, stills
+
+
+def test_arrivals_are_read_by_name(tmp_path):
+    _, stills = fabricate(tmp_path)
+    pictures = read_arrivals(stills)
+    assert {name: int(picture.max()) for name, picture in pictures.items()} == {
+        "loss~l2+lr~0.05/0": 2,
+        "loss~l2+lr~0.05/2": 5,
+        "loss~ssim+lr~0.05/0": 12,
+        "loss~ssim+lr~0.05/2": 15,
+    }
+
+
+def test_a_loss_is_a_number_and_its_name_has_a_column_of_its_own(tmp_path):
+    files, stills = fabricate(tmp_path)
+    table = trajectory_table(
+        settings=SETTINGS, batches={name: {"0+2": [0, 2]} for name in SETTINGS}, arrivals=read_arrivals(stills), **files
+    )
+    gathered = gather_losses(dict(zip(SETTINGS, files["losses"], strict=True)), SETTINGS)
+    assert "loss" not in table and table["loss_name"].tolist() == ["l2", "l2", "ssim", "ssim"]
+    assert list(table.columns[:4]) == ["setting", "loss_name", "lr", "seed"]
+    assert list(gathered.columns[:4]) == ["setting", "loss_name", "lr", "seed"]
+    assert pd.api.types.is_numeric_dtype(gathered["loss"]) and gathered["loss_name"].unique().tolist() == ["l2", "ssim"]
+    assert table["status"].tolist() == ["ok", "failed"] * 2 and table["last_step"].tolist() == [1, 0] * 2
+    assert table["final_loss"].tolist() == [0] * 4 and (table["strangeness"] > 0).all()
