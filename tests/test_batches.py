@@ -1,4 +1,4 @@
-"""Batches of seeds: their spelling, and which job walks which seed."""
+"""Batches of seeds: their spelling, and which job inverts which seed."""
 
 import pytest
 from approach.batch_labels import label, members
@@ -31,7 +31,7 @@ def test_found_batches_keep_their_members():
     assert plan_batches(["0-2", "1-3"], [0, 1, 2, 3], 16) == {"0-2": [0, 1, 2], "1-3": [3]}
 
 
-def test_a_walk_under_way_is_found_by_its_checkpoint(tmp_path):
+def test_an_inversion_under_way_is_found_by_its_checkpoint(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "trajectories").mkdir()
     (tmp_path / "checkpoints" / "0-2.pt").touch()

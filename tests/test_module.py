@@ -6,11 +6,11 @@ from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import count_jobs
 
 OUTER = """
-module walks:
+module inversions:
     snakefile: "{root}/Snakefile"
     config: {config!r}
 
-use rule * from walks as walks_*
+use rule * from inversions as inversions_*
 
 rule framed:
     default_target: True
@@ -33,11 +33,11 @@ def test_another_workflow_uses_ours(tmp_path, tiny_words):
         return result.stdout + result.stderr
 
     measured = {
-        f"walks_{rule}": 1 for rule in ("invert", "losses", "stills", "trajectory_table", "montage_of_arrivals")
+        f"inversions_{rule}": 1 for rule in ("invert", "losses", "stills", "trajectory_table", "montage_of_arrivals")
     }
     planned = count_jobs(snakemake("-n", "--quiet", "rules"))
-    assert planned == {"walks_prepare_target": 1, **measured, "framed": 1}
-    snakemake("--until", "walks_prepare_target")
+    assert planned == {"inversions_prepare_target": 1, **measured, "framed": 1}
+    snakemake("--until", "inversions_prepare_target")
     assert (tmp_path / "results/inner/target.png").exists()
     assert (ROOT / "docs" / "module.md").read_text().count(" ".join(RERUNS)) == 1
     assert count_jobs(snakemake("-n", "--quiet", "rules")) == {**measured, "framed": 1}

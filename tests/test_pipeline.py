@@ -57,16 +57,16 @@ def test_the_terminal_says_what_comes_and_what_came(finished):
 
 def test_a_trajectory_is_what_the_generator_received(results, tiny):
     path = results / "loss~l2+lr~0.05" / "trajectories" / "0-2.safetensors"
-    walk = read_trajectory(path, 1)
-    assert walk.z.shape == (7, 128)
-    assert walk.classes.shape == (7, 5)
-    assert walk.z.dtype == np.float32
+    trajectory = read_trajectory(path, 1)
+    assert trajectory.z.shape == (7, 128)
+    assert trajectory.classes.shape == (7, 5)
+    assert trajectory.z.dtype == np.float32
     wanted = {"temperature", "truncation", "sha256", "seeds", "setting", "batch", "precision", "threads", "device"}
-    assert wanted <= set(walk.metadata)
+    assert wanted <= set(trajectory.metadata)
     config = read_config(tiny / "config.json")
     generator = load_generator(read_weights(tiny / "generator.safetensors", config), config, truncation=1.0)
     with torch.no_grad():
-        images = generator(generator.conditioning(torch.from_numpy(walk.z), torch.from_numpy(walk.classes)))
+        images = generator(generator.conditioning(torch.from_numpy(trajectory.z), torch.from_numpy(trajectory.classes)))
         loss = build_loss({"name": "l2", "terms": {"l2": 1.0}}, read_target(results / "target.png"))
         again = loss(images).total
     losses = pd.read_csv(results / "loss~l2+lr~0.05" / "losses.csv")
@@ -98,7 +98,9 @@ def test_the_films_are_in_step(results):
     folder = results / "films" / "starts+loss~l2+lr~0.05"
     found = [read_film(folder / f"channel-{n}.mp4") for n in (1, 2, 3)]
     wide = read_film(folder / "triptych.mp4")
-    assert {film["frames"] for film in [*found, wide]} == {24}  # 0.4 s of walk and a second of hold before and after
+    assert {film["frames"] for film in [*found, wide]} == {
+        24
+    }  # 0.4 s of trajectory and a second of hold before and after
     assert {(film["width"], film["height"], film["fps"]) for film in found} == {(64, 64, 10)}
     assert wide["width"] > 3 * 64
     choice = json.loads((folder / "film.json").read_text())

@@ -39,6 +39,8 @@ def finished(tmp_path_factory, tiny, tiny_words):
     for file in tiny.iterdir():
         shutil.copy2(file, folder / file.name)
     Image.effect_noise((48, 48), 60).convert("RGB").save(folder / "target.png")
+    (folder / "copies").mkdir()
+    shutil.copy2(folder / "target.png", folder / "copies" / "same.png")
     words = tiny_words.replace(f"{tiny}/", "")
     workflow = Copy(folder, words, tree)
     workflow.done(**KEYS)
@@ -78,7 +80,7 @@ def jobs(words):
     return {rule: int(count or 1) for count, _, rule in pairs}
 
 
-# What follows a walk, of one setting with one film, by what it reads.
+# What follows an inversion, of one setting with one film, by what it reads.
 TABLES = "losses gather_losses plot_losses"
 STILLS = "stills montage"
 MEASURED = "trajectory_table montage_of_arrivals arrivals"
@@ -87,19 +89,22 @@ TIMED = f"timing 3*render {ENCODED}"
 SURVEYED = "survey panorama"
 FILMED = f"choose {TIMED} {SURVEYED} itinerary"
 TOLD = "provenance page"
-AFTER_WALK = f"{TABLES} {STILLS} {MEASURED} starts {FILMED} {TOLD}"
-WALK = f"invert {AFTER_WALK}"
+AFTERWARDS = f"{TABLES} {STILLS} {MEASURED} starts {FILMED} {TOLD}"
+INVERTED = f"invert {AFTERWARDS}"
 
 # a change of the command line: keys, Hydra words, what runs
 VALUES = {
     "nothing": ({}, "", ""),
-    "a rate": ({"lr": 0.1}, "", WALK),
-    "the steps": ({"steps": 5}, "", WALK),
-    "the warm-up": ({}, "optimizer.warmup=0.2", WALK),
-    "the loss's weight": ({}, "loss.terms.l2=2", WALK),
-    "the spread of the starts": ({}, "start.logit_std=2", WALK),
-    "the truncation": ({}, "generator.truncation=0.5", WALK),
-    "the target's fit": ({}, "target.fit=pad", f"prepare_target {WALK}"),
+    "a rate": ({"lr": 0.1}, "", INVERTED),
+    "the steps": ({"steps": 5}, "", INVERTED),
+    "the warm-up": ({}, "optimizer.warmup=0.2", INVERTED),
+    "the loss's weight": ({}, "loss.terms.l2=2", INVERTED),
+    "the deviation of the starts": ({}, "start.logit_std=2", INVERTED),
+    "the truncation": ({}, "generator.truncation=0.5", INVERTED),
+    "the target's path, spelled otherwise": ({"target": "./target.png"}, "", TOLD),
+    "the same target from another file": ({"target": "copies/same.png"}, "", TOLD),
+    "the target's fit": ({}, "target.fit=pad", f"prepare_target {INVERTED}"),
+    "LPIPS among the metrics": ({}, "metrics=[l2,ssim,lpips]", f"fetch {STILLS} {MEASURED} {TOLD}"),
     "an unused LPIPS network": ({}, "perceptual.net=vgg", TOLD),
     "seeds per job": ({"seeds_per_job": 1}, "", ""),
     "the metrics": ({}, "metrics=[l2]", f"{STILLS} {MEASURED} {TOLD}"),
@@ -111,7 +116,7 @@ VALUES = {
     "the fog": ({}, "video.fog=0.5", f"3*render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
-    "one more rate": ({"lr": "0.05,0.1"}, "", f"{WALK} plot_metrics"),
+    "one more rate": ({"lr": "0.05,0.1"}, "", f"{INVERTED} plot_metrics"),
     "one more seed": ({"seeds": "0,1,2,7"}, "", f"invert {TABLES} {STILLS} {MEASURED} starts {TOLD}"),
     "one seed fewer": ({"seeds": "0,1"}, "", f"{TABLES} {STILLS} {MEASURED} starts {TOLD}"),
 }
@@ -125,10 +130,10 @@ def test_a_value(finished, change):
 
 # an edit of the code: file in the tree, what is replaced by what, what runs
 CODE = {
-    "a function of the walk": (
+    "a function of the descent": (
         f"{LIBRARY}/inversion/descent.py",
         ("import math\n", "import math\n\nUNUSED = 1\n"),
-        WALK,
+        INVERTED,
     ),
     "a comment": (f"{LIBRARY}/inversion/descent.py", ("import math\n", "import math\n\n# A remark.\n"), ""),
     "a docstring": (f"{LIBRARY}/inversion/descent.py", ('"""', '"""In other words: '), ""),
@@ -159,6 +164,16 @@ def test_a_pull_that_changes_nothing_runs_nothing(finished):
     assert finished.planned(**KEYS) == {}
 
 
+def test_a_moved_project_runs_nothing(finished, tmp_path):
+    moved = copy(finished)
+    moved.tree, moved.folder = finished.tree.rename(tmp_path / "tree"), finished.folder.rename(tmp_path / "folder")
+    try:
+        assert moved.planned(**KEYS) == {}
+    finally:
+        moved.tree.rename(finished.tree)
+        moved.folder.rename(finished.folder)
+
+
 @pytest.mark.parametrize("file", ["generator.safetensors", "target.png", "classes.json"])
 def test_a_touched_file_runs_nothing(finished, file):
     """The weights are over 1 MB, up to which Snakemake compares checksums unless told otherwise."""
@@ -175,8 +190,8 @@ def test_another_target(finished):
     try:
         refusal = finished.run("-n", **KEYS)
         assert refusal.returncode == 1
-        assert "replace=true" in refusal.stderr
-        assert finished.planned(**KEYS, replace="true") == jobs(f"prepare_target {WALK}")
+        assert "overwrite=true" in refusal.stderr
+        assert finished.planned(**KEYS, overwrite="true") == jobs(f"prepare_target {INVERTED}")
     finally:
         file.write_bytes(kept)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -187,7 +202,7 @@ def test_other_weights(finished):
     kept, times = file.read_bytes(), file.stat()
     file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     try:
-        assert finished.planned(**KEYS, replace="true") == jobs(WALK)
+        assert finished.planned(**KEYS, overwrite="true") == jobs(INVERTED)
     finally:
         file.write_bytes(kept)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -218,7 +233,7 @@ def with_conda(finished, tmp_path_factory):
         yield workflow
 
 
-PACKAGES = {"show": AFTER_WALK, "walk": f"prepare_target {WALK}"}
+PACKAGES = {"show": AFTERWARDS, "inversion": f"prepare_target {INVERTED}"}
 
 
 @pytest.mark.parametrize("environment", PACKAGES)

@@ -73,7 +73,7 @@ def test_the_exhibition_was_read_back(film):
         ("panorama.colours=dusk", {"panorama": 1, "page": 1, "triptych": 0, "exhibition": 0}),
     ],
 )
-def test_looks_run_no_walk_and_render_no_frame(finished, change, wanted):
+def test_looks_run_no_inversion_and_render_no_frame(finished, change, wanted):
     jobs = finished.planned(**KEYS, hydra=change)
     assert {rule: jobs.get(rule, 0) for rule in wanted} == wanted
     assert not MAKES_LATENTS_OR_FRAMES & set(jobs)
@@ -83,8 +83,8 @@ def test_looks_run_no_walk_and_render_no_frame(finished, change, wanted):
 
 def test_the_command_of_three_arrivals_makes_their_film(finished, film):
     record = yaml.safe_load((film / "../../experiment.yaml").read_text())
-    walks = [f"loss~l2+lr~0.05/{seed}" for seed in (2, 0, 1)]
-    shell = f"PATH={SNAKEMAKE.parent}:$PATH; {film_command(record['command'], walks)} -n --quiet rules"
+    trajectories = [f"loss~l2+lr~0.05/{seed}" for seed in (2, 0, 1)]
+    shell = f"PATH={SNAKEMAKE.parent}:$PATH; {film_command(record['command'], trajectories)} -n --quiet rules"
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=finished.folder, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     jobs = count_jobs(result.stdout + result.stderr)
@@ -112,6 +112,8 @@ def test_perceived_time_evens_out_the_film(finished, film, clock):
     assert json.loads((film / "timing.json").read_text())["time"] == "perceived"
     change = [distances(np.stack(list(read_frames(finished.folder / file)))) for file in files]
     assert {len(one) for one in change} == {239}
-    if clock == "common":  # one clock cannot make three walks even; what it evens out is the mean of their shares
+    if (
+        clock == "common"
+    ):  # one clock cannot make three trajectories even; what it evens out is the mean of their shares
         change = [np.mean([one / one.sum() for one in change], axis=0)]
     assert max(one.std() / one.mean() for one in change) <= 0.15

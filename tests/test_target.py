@@ -7,7 +7,17 @@ import zlib
 import numpy as np
 import pytest
 from approach.errors import UserError
-from approach.target import FORMATS, MAX_PIXELS, PAD_COLOUR, check_picture, prepare_target, read_target
+from approach.sources import sha256_of
+from approach.target import (
+    FORMATS,
+    MAX_PIXELS,
+    PAD_COLOUR,
+    check_picture,
+    picture_sha256,
+    prepare_target,
+    read_target,
+    write_target,
+)
 from PIL import Image, ImageCms
 
 SIZE = 32
@@ -176,6 +186,18 @@ def test_read_target_gives_pixels_and_mask(tmp_path):
     assert abs(target.pixels[0, 16, 2].item() - (200 / 127.5 - 1)) < 0.02
     with pytest.raises(UserError, match="not a prepared target"):
         read_target(path)
+
+
+def test_a_target_depends_on_its_picture_and_not_on_where_it_lies(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    pictures = [tmp_path / "picture.png", tmp_path / "elsewhere" / "copy.png", tmp_path / "elsewhere" / "other.png"]
+    for picture, image in zip(pictures, [halves(), halves(), halves(right=LEFT)], strict=True):
+        image.save(picture)
+        write_target(picture.with_suffix(".target.png"), prepare_target(picture, SIZE), sha256_of(picture))
+    first, same, other = (picture.with_suffix(".target.png").read_bytes() for picture in pictures)
+    assert first == same != other
+    assert b"elsewhere" not in same
+    assert picture_sha256(pictures[0].with_suffix(".target.png")) == sha256_of(pictures[0])
 
 
 def refused(path, pattern) -> None:

@@ -2,7 +2,7 @@
 
 What is already there is used without a request. A file whose sha256 is known (whole, or its first digits, as in
 torchvision's file names) must have it; a file whose sha256 nobody published has it recorded at first use in
-``<file>.lock.json`` and must have it ever after.
+<file>.lock.json and must have it ever after.
 
 pooch and requests are imported where a download begins: planning imports this module and need not wait for them.
 """
@@ -22,7 +22,7 @@ from approach.errors import UserError
 if TYPE_CHECKING:
     import requests
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 USER_AGENT = "approaching-destination/0.1 (GAN inversion study; python-requests)"
 ATTEMPTS = 4
@@ -33,7 +33,7 @@ _WORTH_RETRYING = (408, 425, 429, 500, 502, 503, 504)
 
 
 def is_url(text: str | Path) -> bool:
-    """Whether ``text`` is an http(s) address (and not a path)."""
+    """Whether text is an http(s) address (and not a path)."""
     return str(text).lower().startswith(("http://", "https://"))
 
 
@@ -44,7 +44,7 @@ def sha256_of(path: str | Path) -> str:
 
 
 def lock_path(path: str | Path) -> Path:
-    """Where the sha256 of ``path`` is recorded at first use."""
+    """Where the sha256 of path is recorded at first use."""
     path = Path(path)
     return path.with_name(path.name + ".lock.json")
 
@@ -52,20 +52,14 @@ def lock_path(path: str | Path) -> Path:
 def verify(path: str | Path, *, sha256: str | None = None, url: str | None = None) -> str:
     """Check a file that is there and return its sha256.
 
-    Parameters
-    ----------
-    path
-        The file.
-    sha256
-        What its sha256 is known to be: 64 hex digits, or the first few. Where it is not known whole, the lock file
-        beside ``path`` is asked too, and written at first use.
-    url
-        Where the file comes from, for the lock file and the message.
+    Args:
+        path: the file.
+        sha256: what its sha256 is known to be: 64 hex digits, or the first few. Where it is not known whole, the lock
+            file beside the file is asked too, and written at first use.
+        url: where the file comes from, for the lock file and the message.
 
-    Raises
-    ------
-    UserError
-        The file is not the known or recorded one; the message says what to do. The file is left alone.
+    Raises:
+        UserError: the file is not the known or recorded one; the message says what to do. The file is left alone.
     """
     path = Path(path)
     found = sha256_of(path)
@@ -77,36 +71,31 @@ def verify(path: str | Path, *, sha256: str | None = None, url: str | None = Non
 def fetch(
     url: str, path: str | Path, *, sha256: str | None = None, attempts: int = ATTEMPTS, pause: float = 1.0
 ) -> Path:
-    """Have ``url`` at ``path``, verified; without any request where ``path`` is there already.
+    """Have a URL's file at a path, verified; nothing is asked for where the file is there already.
 
     The download goes to a temporary name in the same folder and is renamed when it is whole and verified. A broken
     connection is resumed where the server can (asked with If-Range, so that no two versions are joined), otherwise
     begun again.
 
-    Parameters
-    ----------
-    url
-        An http(s) address.
-    path
-        Where the file shall lie; missing folders are made.
-    sha256
-        What the sha256 is known to be: 64 hex digits, or the first few; None where nobody published it.
-    attempts
-        How often a connection is tried before giving up, 1 or more.
-    pause
-        Seconds before the second attempt; doubled before each further one.
+    Args:
+        url: an http(s) address.
+        path: where the file shall lie; missing folders are made.
+        sha256: what the sha256 is known to be: 64 hex digits, or the first few; None where nobody published it.
+        attempts: how often a connection is tried before giving up, 1 or more.
+        pause: seconds before the second attempt; doubled before each further one.
 
-    Raises
-    ------
-    UserError
-        The file could not be had, or is not the known or recorded one (then nothing of it is kept).
+    Returns:
+        path.
+
+    Raises:
+        UserError: the file could not be had, or is not the known or recorded one (then nothing of it is kept).
     """
     path = Path(path)
     if not is_url(url):
         raise UserError(f"{url}: not an http or https address")
     if path.is_file():
         verify(path, sha256=sha256, url=url)
-        log.info("%s is there already (verified)", path)
+        logger.info("%s is there already (verified)", path)
         return path
 
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -122,12 +111,12 @@ def fetch(
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     _record(path, found, size, sha256, url)
-    log.info("%s: %s, sha256 %s", path, _megabytes(size), found)
+    logger.info("%s: %s, sha256 %s", path, _megabytes(size), found)
     return path
 
 
 def _download(url: str, part: Path, path: Path, attempts: int, pause: float) -> None:
-    """Fill ``part`` from ``url``: pooch downloads, this function retries and resumes."""
+    """Fill part from url: pooch downloads, this function retries and resumes."""
     import pooch  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
@@ -170,7 +159,7 @@ def _download(url: str, part: Path, path: Path, attempts: int, pause: float) -> 
                 if isinstance(error, requests.HTTPError) and error.response.status_code == 416:
                     resume.clear()
                 wait = pause * 2 ** (attempt - 1)
-                log.warning("%s: %s; attempt %d of %d in %.3g s", path.name, reason, attempt + 1, attempts, wait)
+                logger.warning("%s: %s; attempt %d of %d in %.3g s", path.name, reason, attempt + 1, attempts, wait)
                 time.sleep(wait)
             else:
                 return
@@ -201,7 +190,7 @@ class _Progress:
         begin = self._begin if done >= self._begin else 0
         rate = (done - begin) / max(now - self._since, 1e-3)
         whole = f" of {_megabytes(begin + self.total)}" if self.total else ""
-        log.info("%s: %s%s, %s/s", self._name, _megabytes(done), whole, _megabytes(rate))
+        logger.info("%s: %s%s, %s/s", self._name, _megabytes(done), whole, _megabytes(rate))
 
 
 def _explain(error: "requests.RequestException") -> tuple[str, bool]:
@@ -221,7 +210,7 @@ def _explain(error: "requests.RequestException") -> tuple[str, bool]:
 
 
 def _compare(what: str, found: str, path: Path, known: str | None, remedy: str) -> None:
-    """Raise where ``found`` is neither the known sha256 nor, where that is not known whole, the recorded one."""
+    """Raise where found is neither the known sha256 nor, where that is not known whole, the recorded one."""
     if known and not found.startswith(known.lower()):
         raise UserError(f"{what}: sha256 is {found}, expected {known}; {remedy}")
     lock = lock_path(path)
@@ -249,7 +238,7 @@ def _record(path: Path, sha256: str, size: int, known: str | None, url: str | No
         part.write_text(json.dumps(entry, indent=2) + "\n")
         part.replace(lock)
     except OSError as error:  # a read-only folder of someone else's files
-        log.warning("%s: sha256 %s cannot be recorded (%s)", path, sha256, error.strerror)
+        logger.warning("%s: sha256 %s cannot be recorded (%s)", path, sha256, error.strerror)
 
 
 def _megabytes(size: float) -> str:
