@@ -18,10 +18,15 @@ def job(log_file: str, title: str) -> Iterator[logging.Logger]:
     """Run a script's work: log lines go to log_file and, prefixed with the title, to the terminal.
 
     An error's last line in the log says what was wrong; the script then ends with exit code 1.
+
+    Args:
+        log_file: emptied first, then only appended to, so that ffmpeg may append its own words to it.
+        title: which job this is, in a few words.
     """
     path = Path(log_file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    path.write_bytes(b"")
+    to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter(f"[{title}] %(message)s"))
