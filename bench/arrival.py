@@ -24,7 +24,7 @@ import yaml  # noqa: E402
 from approach.biggan.generator import load_generator  # noqa: E402
 from approach.biggan.precision import keep_memory  # noqa: E402
 from approach.inversion.batch import decide  # noqa: E402
-from approach.inversion.descent import State, columns, walk  # noqa: E402
+from approach.inversion.descent import State, columns, descend  # noqa: E402
 from approach.inversion.starts import Latents, start  # noqa: E402
 from approach.target import prepare_target, read_target  # noqa: E402
 from contestants import RATES, TRUNCATION, Case, Task, our_loss, plain_generator, plain_perceptual  # noqa: E402
@@ -78,9 +78,9 @@ def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision:
     loss = our_loss(task, Case("ours", precision, len(seeds), decisions["compiled"]))
     state = State.begin(begin, steps, len(columns({"terms": {"lpips": {}}})))
     at: list[float] = []
-    state = walk(generator, loss, state, seeds, steps=steps, optimizer=optimizer, temperature=START["temperature"],
-                 truncation=TRUNCATION, micro_batch=decisions["micro_batch"],
-                 after_step=lambda state, images: at.append(time.perf_counter() - began))  # fmt: skip
+    state = descend(generator, loss, state, seeds, steps=steps, optimizer=optimizer, temperature=START["temperature"],
+                    truncation=TRUNCATION, micro_batch=decisions["micro_batch"],
+                    after_step=lambda state, images: at.append(time.perf_counter() - began))  # fmt: skip
     return state.log[:, :, 0], at
 
 

@@ -1,4 +1,4 @@
-"""The walk: seeds do not see one another, a walk is reproducible, and a seed that fails fails alone."""
+"""The descent: seeds do not see one another, an inversion is reproducible, and a seed that fails fails alone."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from approach.biggan.format import class_names, read_config, read_weights
 from approach.biggan.generator import load_generator
-from approach.inversion.descent import State, columns, rate, walk
+from approach.inversion.descent import State, columns, descend, rate
 from approach.inversion.starts import Latents, sample_starts, truncated_normal
 from approach.losses.losses import build_loss
 from approach.target import Target
@@ -25,7 +25,7 @@ def target():
     return Target(pixels, torch.ones(1, 32, 32))
 
 
-def walk_seeds(tiny, target, seeds, *, steps=20, precision="float64", wrap=None, state=None, stop=None, **changes):
+def invert_seeds(tiny, target, seeds, *, steps=20, precision="float64", wrap=None, state=None, stop=None, **changes):
     config = read_config(tiny / "config.json")
     generator = load_generator(
         read_weights(tiny / "generator.safetensors", config), config, truncation=0.7, precision=precision
@@ -40,23 +40,23 @@ def walk_seeds(tiny, target, seeds, *, steps=20, precision="float64", wrap=None,
         if stop is not None and state.step == stop:
             raise InterruptedError
 
-    return walk(
+    return descend(
         generator, wrap(loss) if wrap else loss, state, seeds,
         steps=steps, optimizer={**ADAM, **changes}, temperature=1.0, truncation=0.7,
         micro_batch=changes.get("micro_batch", len(seeds)), after_step=after_step,
     )  # fmt: skip
 
 
-def test_a_seed_alone_and_in_company_walks_the_same_way(tiny, target):
-    company = walk_seeds(tiny, target, [0, 1, 2, 3])
-    alone = walk_seeds(tiny, target, [2])
+def test_a_seed_alone_and_in_company_goes_the_same_steps(tiny, target):
+    company = invert_seeds(tiny, target, [0, 1, 2, 3])
+    alone = invert_seeds(tiny, target, [2])
     assert torch.allclose(company.z[2], alone.z[0], rtol=0, atol=1e-9)
     assert torch.allclose(company.classes[2], alone.classes[0], rtol=0, atol=1e-9)
     assert torch.allclose(company.log[2, :, :-1], alone.log[0, :, :-1], rtol=0, atol=1e-9)
 
 
 def test_the_loss_falls_and_every_row_is_there(tiny, target):
-    state = walk_seeds(tiny, target, [0, 1, 2], steps=60)
+    state = invert_seeds(tiny, target, [0, 1, 2], steps=60)
     losses = state.log[:, :, 0]
     assert torch.isfinite(state.log).all()
     assert (losses[:, -1] < losses[:, 0]).all()
@@ -66,7 +66,7 @@ def test_the_loss_falls_and_every_row_is_there(tiny, target):
 
 
 def test_rows_are_what_the_generator_received(tiny, target):
-    state = walk_seeds(tiny, target, [5], steps=4)
+    state = invert_seeds(tiny, target, [5], steps=4)
     config = read_config(tiny / "config.json")
     weights = read_weights(tiny / "generator.safetensors", config)
     generator = load_generator(weights, config, truncation=0.7, precision="float64")
@@ -77,17 +77,17 @@ def test_rows_are_what_the_generator_received(tiny, target):
 
 
 def test_two_runs_give_the_same_bytes_and_a_resumed_one_too(tiny, target):
-    first = walk_seeds(tiny, target, [0, 1], precision="float32", bound="resample")
-    again = walk_seeds(tiny, target, [0, 1], precision="float32", bound="resample")
+    first = invert_seeds(tiny, target, [0, 1], precision="float32", bound="resample")
+    again = invert_seeds(tiny, target, [0, 1], precision="float32", bound="resample")
     assert torch.equal(first.z, again.z)
 
     config = read_config(tiny / "config.json")
     start = sample_starts([0, 1], START, 0.7, 128, class_names(tiny / "classes.json", config))
     state = State.begin(start, 20, len(columns(MIX)))
     with pytest.raises(InterruptedError):
-        walk_seeds(tiny, target, [0, 1], precision="float32", state=state, stop=7, bound="resample")
+        invert_seeds(tiny, target, [0, 1], precision="float32", state=state, stop=7, bound="resample")
     assert state.step == 7
-    resumed = walk_seeds(tiny, target, [0, 1], precision="float32", state=copy.deepcopy(state), bound="resample")
+    resumed = invert_seeds(tiny, target, [0, 1], precision="float32", state=copy.deepcopy(state), bound="resample")
     assert torch.equal(first.z, resumed.z)
     assert torch.equal(first.classes, resumed.classes)
     assert torch.equal(first.log[..., :-1], resumed.log[..., :-1])
@@ -119,8 +119,8 @@ def test_a_seed_that_is_no_longer_finite_ends_alone(tiny, target, broken):
 
         return spoiled
 
-    state = walk_seeds(tiny, target, [0, 1, 2], wrap=wrap)
-    sound = walk_seeds(tiny, target, [0, 1, 2])
+    state = invert_seeds(tiny, target, [0, 1, 2], wrap=wrap)
+    sound = invert_seeds(tiny, target, [0, 1, 2])
     last = 4 if broken == "value" else 5
     assert state.alive.tolist() == [True, False, True]
     assert state.last_step.tolist() == [20, last, 20]
@@ -133,7 +133,7 @@ def test_a_seed_that_is_no_longer_finite_ends_alone(tiny, target, broken):
 
 
 def test_a_fixed_class_vector_stays(tiny, target):
-    state = walk_seeds(tiny, target, [0], steps=5, classes="fixed")
+    state = invert_seeds(tiny, target, [0], steps=5, classes="fixed")
     assert (state.classes[0] == state.classes[0, 0]).all()
     assert not torch.equal(state.z[0, 0], state.z[0, 5])
 

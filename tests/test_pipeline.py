@@ -121,8 +121,8 @@ def test_the_record_says_what_made_it(results):
 def test_pictures_have_their_size(results):
     assert Image.open(results / "target.png").size == (32, 32)
     assert Image.open(results / "montage.png").width > 400
-    live = Image.open(results / "loss~l2+lr~0.05" / "trajectories" / "0-2.live.png")
-    assert live.height == 3 * 96
+    preview = Image.open(results / "loss~l2+lr~0.05" / "trajectories" / "0-2.preview.png")
+    assert preview.height == 3 * 96
 
 
 ENCODING = {"encode_channel": 6, "triptych": 2, "invert": 0, "render": 0, "stills": 0, "survey": 0}

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 import torch
-from approach.inversion.descent import State, columns, walk
+from approach.inversion.descent import State, columns, descend
 from approach.inversion.starts import Latents
 from approach.losses.losses import LossValues
 from approach.losses.perceptual import Perceptual
@@ -20,7 +20,7 @@ from study.sheets import save_grid
 TERMS = {"l1": 1.0, "lpips": 1.0}
 OPTIMIZER = {
     "lr": 0.05,
-    "class_ratio": 1.0,
+    "class_lr_ratio": 1.0,
     "classes": "free",
     "beta1": 0.9,
     "beta2": 0.99,
@@ -69,7 +69,7 @@ def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, see
         last[:] = [images]
 
     state = State.begin(Latents(start, logits), steps, len(columns({"terms": TERMS})))
-    walk(
+    descend(
         generator,
         loss,
         state,
@@ -78,7 +78,7 @@ def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, see
         optimizer=OPTIMIZER,
         temperature=1.0,
         truncation=1.0,
-        sub_batch=n,
+        micro_batch=n,
         after_step=keep,
     )
     return last[0], starts

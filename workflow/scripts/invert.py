@@ -1,13 +1,13 @@
-"""Walk a batch of seeds."""
+"""Invert a batch of seeds."""
 
 from pathlib import Path
 
-from approach.batch_labels import members
+from approach.batch_labels import checkpoint_of, members
 from approach.inversion.batch import Sources, invert
 from approach.inversion.checkpoint import Interrupted
 from approach.job import job
 
-with job(snakemake.log[0], f"walk {snakemake.wildcards.setting} {snakemake.wildcards.seeds}") as log:
+with job(snakemake.log[0], f"invert {snakemake.wildcards.setting} {snakemake.wildcards.seeds}") as log:
     trajectories = Path(snakemake.output.trajectories)
     sources = {name: Path(path) for name, path in snakemake.input.items()}
     try:
@@ -18,7 +18,7 @@ with job(snakemake.log[0], f"walk {snakemake.wildcards.setting} {snakemake.wildc
             Sources(**sources),
             trajectories,
             Path(snakemake.output.table),
-            trajectories.parent.parent / "checkpoints" / f"{snakemake.wildcards.seeds}.pt",
+            checkpoint_of(trajectories),
             snakemake.params.labels,
         )
     except Interrupted as why:

@@ -1,6 +1,7 @@
-"""How the seeds of a batch are spelled in the names of its files: "7", "0-15", "0-2+9"."""
+"""How the files of a batch are named: its seeds are spelled "7", "0-15", "0-2+9"."""
 
 import re
+from pathlib import Path
 
 from approach.errors import UserError
 
@@ -31,3 +32,8 @@ def members(text: str) -> list[int]:
         first, _, last = run.partition("-")
         seeds.extend(range(int(first), int(last or first) + 1))
     return seeds
+
+
+def checkpoint_of(batch_file: Path) -> Path:
+    """Where the checkpoint of a batch lies, beside the folder of its trajectories and log."""
+    return batch_file.parent.parent / "checkpoints" / f"{batch_file.stem}.pt"

@@ -6,6 +6,8 @@ import platform
 import re
 from pathlib import Path
 
+from approach.errors import UserError
+
 
 def resolve_device(wanted: str) -> str:
     """The device that a configuration value means on this machine: `auto` is cuda, then mps, then cpu."""
@@ -16,6 +18,27 @@ def resolve_device(wanted: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def check_device(device: str, remedy: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        UserError: names the device and the remedy.
+    """
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(1, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError):
+        raise UserError(f"device {device} is not on this machine; {remedy}") from None
+
+
+def device_name(device: str) -> str:
+    """What the device is: the card's name, or the processor's architecture."""
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
 
 
 def gpus_needed(device: str) -> int:

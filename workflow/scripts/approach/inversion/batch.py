@@ -1,11 +1,13 @@
-"""One inversion job: a batch of seeds walked from their starts to the last step, checkpointed on the way."""
+"""One inversion job: a batch of seeds from their starts to the last step, checkpointed on the way."""
 
 import csv
+import gc
 import hashlib
 import json
 import logging
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +26,10 @@ from approach.biggan.precision import (
     outer_dtype,
     set_matrix_precision,
 )
-from approach.devices import resolve_device
+from approach.devices import check_device, device_name, resolve_device
 from approach.inversion.checkpoint import Interrupted, Watch, only_writer, read_checkpoint, write_checkpoint
-from approach.inversion.descent import State, columns, walk
-from approach.inversion.preview import LivePicture
+from approach.inversion.descent import State, columns, descend
+from approach.inversion.preview import Preview
 from approach.inversion.starts import Latents, sample_starts
 from approach.job import Pace
 from approach.losses.loading import open_loss
@@ -39,10 +41,12 @@ from approach.version import VERSION
 
 logger = logging.getLogger(__name__)
 
+STARTS_AT_A_TIME = 16  # of best_of random ones, unless memory holds fewer
+
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that a walk is made from; discriminator and backbone only where the loss uses them."""
+    """The files that an inversion is made from; discriminator and backbone only where the loss uses them."""
 
     architecture: Path
     weights: Path
@@ -57,11 +61,20 @@ class Sources:
 
 
 def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dict:
-    """What makes a walk the same bytes again: decided once, kept in the checkpoint, written into the metadata."""
+    """What makes an inversion the same bytes again: decided once, kept in the checkpoint, written into the metadata.
+
+    device_names and split_at are lists of [step, value]: from which step on the named card computed, and from which
+    on memory only sufficed for so many seeds a pass.
+
+    Raises:
+        UserError: this machine does not have the device that was asked for.
+    """
     device, precision = resolve_device(config["device"]), config["precision"]
+    check_device(device, "take device=auto, or one that is")
     fits = decide_micro_batch(architecture, precision, len(seeds), free_memory(device), device)
     return {
         "device": device,
+        "device_names": [[0, device_name(device)]],
         "precision": precision,
         "threads": config["threads"],
         "compiled": decide_compile(config["compile"], architecture, len(seeds) * (config["steps"] + 1), device),
@@ -89,7 +102,10 @@ def invert(
     checkpoint: Path,
     labels: dict,
 ) -> None:
-    """Walk a batch of seeds and write its trajectories and log.
+    """Invert a batch of seeds and write its trajectories and log.
+
+    The finished state stays in the checkpoint, so that nothing is computed again where Snakemake was stopped before
+    it had recorded the job and deletes what is written here; the rule `losses` removes it.
 
     Args:
         seeds: the batch.
@@ -98,107 +114,141 @@ def invert(
         sources: the files it is made from.
         trajectories: the .safetensors to write.
         log_table: the .csv to write, a row per seed and step.
-        checkpoint: where the walk's state is kept meanwhile; gone when it is done.
+        checkpoint: where the state is kept meanwhile.
         labels: what else the metadata says (experiment, setting, batch, target).
 
     Raises:
-        UserError: a source is wrong, or another process walks this batch.
-        Interrupted: the walk was asked to stop; its checkpoint is written.
+        UserError: a source is wrong, another process inverts this batch, or the device it was begun on is gone.
+        Interrupted: the inversion was asked to stop; what was done is in its checkpoint.
     """
-    digests = sources.digests()
-    said = json.dumps([seeds, config, code, digests, torch.__version__], sort_keys=True)
-    fingerprint = hashlib.sha256(said.encode()).hexdigest()
-    with only_writer(checkpoint):
-        watch = Watch()
-        torch.set_num_threads(config["threads"])
-        resumed = read_checkpoint(checkpoint, fingerprint, resolve_device(config["device"]))
+    with Watch() as watch, only_writer(checkpoint):
+        digests = sources.digests()
+        fingerprint = fingerprint_of(seeds, config, code, digests)
         architecture = read_config(sources.architecture)
-        decisions = resumed[1] if resumed else decide(config, seeds, architecture)
-        device, precision = decisions["device"], decisions["precision"]
-        make_deterministic(device)
-        set_matrix_precision(precision, device)
-        keep_memory()
         weights = read_weights(sources.weights, architecture)
-        generator = load_generator(
-            weights, architecture, truncation=config["truncation"], device=device, precision=precision
-        ).set_compiled(decisions["compiled"])
         names = class_names(sources.class_names, architecture)
-        loss = build_inversion_loss(config, sources, device, precision, compiled=decisions["compiled"])
-        if resumed:
-            state = resumed[0]
-            logger.info("goes on at step %d of %d", state.step, config["steps"])
-        else:
-            start = first_latents(seeds, config, generator, names, read_target(sources.target), device, precision)
-            state = State.begin(start, config["steps"], len(columns(config["loss"])))
-        live = LivePicture(trajectories.with_suffix(".live.png"), sources.target, seeds, config["steps"])
-        pace = Pace(config["steps"] + 1, state.step)
-        keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, live, watch, pace)
-        state = descend_in_memory(generator, loss, state, seeds, config, decisions, keeper)
+        state, decisions = resume(checkpoint, fingerprint) or (None, decide(config, seeds, architecture))
+        set_up_torch(decisions)
+        if state is None or state.step <= config["steps"]:
+            preview = Preview(trajectories.with_suffix(".preview.png"), sources.target, seeds, config["steps"])
+            pace = Pace(config["steps"] + 1, state.step if state else 0)
+            keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, preview, watch, pace)
+            state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper)
+            write_checkpoint(checkpoint, state, decisions, fingerprint)
         metadata = {
             **labels,
-            "seeds": seeds,
-            "steps": config["steps"],
-            "temperature": config["start"]["temperature"],
-            "truncation": config["truncation"],
-            "loss": config["loss"],
-            "optimizer": config["optimizer"],
-            "start": config["start"],
-            "sha256": digests,
-            "made_from": {
-                "generator": {"file": str(sources.weights), "sha256": digests["weights"]},
-                "target": {"sha256": picture_sha256(sources.target)},
-            },
-            "code": code,
+            **made_with(seeds, config, code, sources, digests),
             **decisions,
-            "status": ["ok" if alive else "failed" for alive in state.alive.tolist()],
-            "last_step": state.last_step.tolist(),
-            "arrival_loss_float32": arrival_losses(state, weights, architecture, config, sources),
-            "versions": {"approach": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+            **outcome(state),
+            "arrival_loss_float32": arrival_losses(state, weights, architecture, config, sources, decisions),
         }
         write_log(log_table, seeds, state, columns(config["loss"]), names)
         write_trajectories(trajectories, seeds, state.z.cpu().numpy(), state.classes.cpu().numpy(), metadata)
-        checkpoint.unlink(missing_ok=True)
 
 
-def first_latents(seeds, config, generator, names, target, device, precision) -> Latents:
-    """The batch's starts, on the device and in the walk's precision."""
+def fingerprint_of(seeds: list[int], config: dict, code: str, digests: dict[str, str]) -> str:
+    """What tells this inversion from any other, as a sha256."""
+    text = json.dumps([seeds, config, code, digests, torch.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resume(checkpoint: Path, fingerprint: str) -> tuple[State, dict] | None:
+    """The state and decisions to go on with, on the device that was decided on; None where nothing was begun.
+
+    Raises:
+        UserError: this machine does not have that device.
+    """
+    found = read_checkpoint(checkpoint, fingerprint)
+    if found is None:
+        return None
+    state, decisions = found
+    device, (_, name) = decisions["device"], decisions["device_names"][-1]
+    check_device(
+        device, f"{checkpoint} was begun on it ({name}): go on where it is, or delete that file to begin anew here"
+    )
+    if device_name(device) != name:
+        logger.warning("begun on %s, goes on on %s: the last digits may differ", name, device_name(device))
+        decisions["device_names"].append([state.step, device_name(device)])
+    steps = state.z.shape[1] - 1
+    if state.step > steps:
+        logger.info("was finished before; its trajectories are written again")
+    else:
+        logger.info("goes on at step %d of %d", state.step, steps)
+    return state.to(device), decisions
+
+
+def set_up_torch(decisions: dict) -> None:
+    """Threads, precision and determinism, for the whole process."""
+    torch.set_num_threads(decisions["threads"])
+    make_deterministic(decisions["device"])
+    set_matrix_precision(decisions["precision"], decisions["device"])
+    keep_memory()
+
+
+def optimise(
+    state: State | None,
+    seeds: list[int],
+    config: dict,
+    decisions: dict,
+    sources: Sources,
+    weights: dict,
+    architecture: GeneratorConfig,
+    names: list[str],
+    after_step: Callable[[State, Tensor], None],
+) -> State:
+    """Load the networks and descend from the state, or from the seeds' starts where there is none, to the last step."""
+    device, precision, compiled = (decisions[key] for key in ("device", "precision", "compiled"))
+    generator = load_generator(
+        weights, architecture, truncation=config["truncation"], device=device, precision=precision
+    ).set_compiled(compiled)
+    loss = build_inversion_loss(config, sources, device, precision, compiled=compiled)
+
+    def begin() -> State:
+        start = first_latents(seeds, config, generator, names, read_target(sources.target), decisions)
+        return State.begin(start, config["steps"], len(columns(config["loss"])))
+
+    return descend_in_memory(generator, loss, state, begin, seeds, config, decisions, after_step)
+
+
+def first_latents(seeds, config, generator, names, target, decisions) -> Latents:
+    """The batch's starts, on the device and in the precision that were decided on."""
+    device, dtype = decisions["device"], outer_dtype(decisions["precision"])
     nearest = build_loss({"name": "l2", "terms": {"l2": 1.0}}, target, device=device)
 
-    def distance(latents: Latents):
+    def distance(latents: Latents) -> Tensor:
         with torch.no_grad():
             classes = torch.softmax(latents.logits.to(device) / config["start"]["temperature"], dim=1)
             images = generator(generator.conditioning(latents.z.to(device), classes))
             return nearest(images.float()).total.cpu()
 
+    chunk = min(STARTS_AT_A_TIME, decisions["micro_batch"])
     z_dim = generator.config.z_dim
-    start = sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance)
-    dtype = outer_dtype(precision)
-    return Latents(start.z.to(device, dtype), start.logits.to(device, dtype))
+    return sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance, chunk).to(device, dtype)
 
 
 @dataclass
 class Keeper:
-    """What is kept of a walk after each step: a line and a picture every few seconds, a checkpoint when one is due."""
+    """What is kept after each step: a line and a picture every few seconds, a checkpoint when one is due."""
 
     seeds: list[int]
     steps: int
     decisions: dict
     fingerprint: str
     checkpoint: Path
-    live: LivePicture
+    preview: Preview
     watch: Watch
     pace: Pace
 
     def __call__(self, state: State, images: Tensor) -> None:
-        """Look at a walk whose rows before state.step are final; images [N, 3, S, S] are the last ones.
+        """Look at a state whose rows before state.step are final; images [N, 3, S, S] are the last ones.
 
         Raises:
-            Interrupted: the walk was asked to stop; its checkpoint is written.
+            Interrupted: the inversion was asked to stop; its checkpoint is written.
         """
-        self.live.look(state.step - 1, images)
+        self.preview.look(state.step - 1, images)
         if self.pace.due() or state.step == self.steps + 1:
             self.say(state)
-            self.live.write()
+            self.preview.write()
         if state.step <= self.steps and self.watch.due():
             began = time.monotonic()
             write_checkpoint(self.checkpoint, state, self.decisions, self.fingerprint)
@@ -217,12 +267,21 @@ class Keeper:
 
 
 def descend_in_memory(
-    generator, loss, state: State, seeds: list[int], config: dict, decisions: dict, after_step
+    generator,
+    loss: Loss,
+    state: State | None,
+    begin: Callable[[], State],
+    seeds: list[int],
+    config: dict,
+    decisions: dict,
+    after_step: Callable[[State, Tensor], None],
 ) -> State:
-    """Walk to the end; where memory runs out, in smaller parts from that step on, and decisions say so."""
+    """Descend to the last step; where memory runs out, in smaller parts from that step on, and decisions say so."""
     while True:
         try:
-            return walk(
+            if state is None:
+                state = begin()
+            return descend(
                 generator,
                 loss,
                 state,
@@ -238,30 +297,68 @@ def descend_in_memory(
         except RuntimeError as error:
             if not is_out_of_memory(error) or decisions["micro_batch"] == 1:
                 raise
-            decisions["micro_batch"] = (decisions["micro_batch"] + 1) // 2
-            decisions["split_at"].append([state.step, decisions["micro_batch"]])
-            logger.warning(
-                "out of memory at step %d: %d seeds at a time from here", state.step, decisions["micro_batch"]
-            )
+        # only here, after the except block, has the error let go of the tensors that filled the memory
+        halve_micro_batch(decisions, state.step if state else 0)
 
 
-def arrival_losses(state: State, weights: dict, architecture: GeneratorConfig, config: dict, sources: Sources) -> list:
-    """The loss of each arrival in float32, whatever the walk was computed in."""
-    device = str(state.z.device)
+def halve_micro_batch(decisions: dict, step: int) -> None:
+    """Take half as many seeds a pass from this step on, with the memory that PyTorch had put by."""
+    decisions["micro_batch"] = (decisions["micro_batch"] + 1) // 2
+    decisions["split_at"].append([step, decisions["micro_batch"]])
+    logger.warning("out of memory at step %d: %d seeds at a time from here", step, decisions["micro_batch"])
+    gc.collect()
+    if decisions["device"].startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif decisions["device"] == "mps":
+        torch.mps.empty_cache()
+
+
+def arrival_losses(
+    state: State, weights: dict, architecture: GeneratorConfig, config: dict, sources: Sources, decisions: dict
+) -> list[float]:
+    """The loss of each arrival in float32, whatever the inversion was computed in."""
+    if decisions["precision"] == "float32":
+        return state.log[:, -1, 0].tolist()
+    device = decisions["device"]
     set_matrix_precision("float32", device)
     generator = load_generator(weights, architecture, truncation=config["truncation"], device=device)
     loss = build_inversion_loss(config, sources, device, "float32")
     found = []
     with torch.no_grad():
-        for z, classes in zip(state.z[:, -1], state.classes[:, -1], strict=True):
+        for z, classes in zip(state.z[:, -1].float(), state.classes[:, -1].float(), strict=True):
             found += loss(generator(generator.conditioning(z[None], classes[None]))).total.tolist()
     return found
 
 
+def made_with(seeds: list[int], config: dict, code: str, sources: Sources, digests: dict[str, str]) -> dict:
+    """The metadata that was settled before the first step."""
+    shown = ("steps", "truncation", "loss", "optimizer", "start")
+    return {
+        "seeds": seeds,
+        **{key: config[key] for key in shown},
+        "temperature": config["start"]["temperature"],
+        "sha256": digests,
+        "made_from": {
+            "generator": {"file": str(sources.weights), "sha256": digests["weights"]},
+            "target": {"sha256": picture_sha256(sources.target)},
+        },
+        "code": code,
+        "versions": {"approach": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def outcome(state: State) -> dict:
+    """The metadata of how each seed ended."""
+    return {
+        "status": ["ok" if alive else "failed" for alive in state.alive.tolist()],
+        "last_step": state.last_step.tolist(),
+    }
+
+
 def write_log(path: Path, seeds: list[int], state: State, names: list[str], classes: list[str]) -> None:
-    """The batch's log as CSV: seed, step, then the columns of the walk; the top class by name."""
+    """Write the batch's log as CSV: seed, step, then the log's columns; the top class by name."""
     top = names.index("top_class")
-    rows = state.log.double().cpu().tolist()
+    rows = state.log.cpu().double().tolist()  # not on the device: Apple's GPUs have no float64
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

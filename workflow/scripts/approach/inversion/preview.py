@@ -1,4 +1,4 @@
-"""A small picture beside each batch for whoever wants to watch: the walks so far, and the target."""
+"""A small picture beside each batch for whoever wants to watch: the inversions so far, and the target."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROWS = 8
 MOMENTS = 8
 
 
-class LivePicture:
+class Preview:
     """Collects stills of the first seeds of a batch and writes them as rows, the target last."""
 
     def __init__(self, path: Path, target: Path, seeds: list[int], steps: int):

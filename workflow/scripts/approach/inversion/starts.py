@@ -1,4 +1,4 @@
-"""Seed sampling: the latent at which a walk begins, a pure function of seed, start configuration and generator."""
+"""Starts: the latents at which inversions begin, a pure function of seed, start configuration and generator."""
 
 import math
 from collections.abc import Callable
@@ -18,12 +18,18 @@ class Latents(NamedTuple):
     z: Tensor  # [N, z_dim]
     logits: Tensor  # [N, C]
 
+    def to(self, *where) -> "Latents":
+        """The same latents on another device, or of another type, as Tensor.to has it."""
+        return Latents(self.z.to(*where), self.logits.to(*where))
+
 
 def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Generator) -> Tensor:
     """Draw from the normal distribution cut off at +-2, times truncation, by the inverse of its distribution function.
 
-    As BigGAN's own sampling (scipy's truncnorm(-2, 2), Brock et al. 2018, section 3.1). float32, on the CPU, so that a
-    seed means the same on every device.
+    As BigGAN's own sampling (scipy's truncnorm(-2, 2), Brock et al. 2018, section 3.1).
+
+    Returns:
+        float32 of that shape, on the CPU, so that a seed means the same on every device.
     """
     edge = math.erf(2 / SQRT2)
     uniform = torch.rand(shape, generator=random, dtype=torch.float64)
@@ -31,7 +37,15 @@ def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Ge
 
 
 def start(seed: int, order: int, config: dict, truncation: float, z_dim: int, names: list[str]) -> Latents:
-    """The plain start of one seed: order counts the random starts drawn from it (0 unless best_of asks for more).
+    """One random start of a seed.
+
+    Args:
+        seed: whose start it is.
+        order: which of the seed's random starts (0 unless best_of asks for more).
+        config: the configuration's `start`.
+        truncation: the generator's.
+        z_dim: the length of z.
+        names: of the generator's classes.
 
     Returns:
         z [z_dim] within +-2 * truncation, logits [C], float32 on the CPU.
@@ -56,9 +70,18 @@ def sample_starts(
     distance: Callable[[Latents], Tensor] | None = None,
     chunk: int = 16,
 ) -> Latents:
-    """The starts of seeds: each seed's own, or the nearest of its best_of by distance (latents [n] -> [n]).
+    """The starts of seeds: each seed's own, or the nearest of its best_of random ones.
 
     A seed's start does not depend on the other seeds. "Best of many random starts" is DGP's (Pan et al. 2020).
+
+    Args:
+        seeds: N seeds.
+        config: the configuration's `start`.
+        truncation: the generator's.
+        z_dim: the length of z.
+        names: of the generator's classes.
+        distance: of n latents from the target, [n]; needed where best_of is more than 1.
+        chunk: how many latents distance is asked for at a time.
 
     Returns:
         z [N, z_dim] and logits [N, C].
