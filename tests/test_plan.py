@@ -9,6 +9,7 @@ from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
 from approach.planning.estimate import closing_lines
 from approach.planning.plan import generator_files, make_plan
+from PIL import Image
 
 SETTINGS = ["loss~l2+lr~0.05", "loss~ssim+lr~0.05"]
 L2_FILM, SSIM_FILM = (f"starts+{setting}" for setting in SETTINGS)
@@ -84,6 +85,18 @@ def test_a_panorama_measures_the_loss_that_its_trajectories_share(root):
     assert plan.survey_loss("losses+lr~0.05+seed~0") == {"name": "l2", "terms": {"l2": 1.0}}
     assert planned(root).survey_loss(SSIM_FILM)["name"] == "ssim"
     assert planned(root).survey_losses() == {L2_FILM: "l2", SSIM_FILM: "ssim"}
+
+
+def test_the_target_is_told_by_its_content(root, anywhere):
+    for name, colour in (("one.png", "red"), ("same.png", "red"), ("other.png", "blue")):
+        Image.new("RGB", (8, 8), colour).save(name)
+    found = [planned(root, target=name) for name in ("one.png", "./one.png", "same.png", "other.png")]
+    assert len({plan.target_config()["sha256"] for plan in found[:3]}) == 1
+    assert found[3].target_config() != found[0].target_config()
+    assert {tuple(plan.target_files()) for plan in found} == {("architecture",)}
+    address = planned(root, target="https://example.org/one.png")
+    assert address.target_files()["picture"] == f"resources/downloads/{next(iter(address.downloads))}"
+    assert "sha256" not in address.target_config()
 
 
 BACKBONE = "resources/downloads/squeezenet1_1-b8a52dc0.pth"

@@ -13,7 +13,7 @@ from approach.devices import gpus_needed
 from approach.digest import code_digest
 from approach.errors import UserError
 from approach.planning.estimate import closing_lines, summary_lines
-from approach.sources import is_url, sha256_of
+from approach.sources import sha256_of
 
 try:
     PLAN = planning.make_plan(dict(config), ROOT)
@@ -55,20 +55,8 @@ def get_download(wildcards):
     return PLAN.downloads[wildcards.file]
 
 
-def get_target_files(wildcards):
-    """A downloaded picture is a file that a rule makes; a person's own is told by its content (get_target)."""
-    files = {"architecture": PLAN.base["generator"]["config"]}
-    if is_url(PLAN.base["target"]["picture"]):
-        files["picture"] = picture_file(PLAN.base)
-    return files
-
-
-def get_target(wildcards):
-    """What target.png is made from: where the picture lies says nothing, its content does."""
-    target = {key: PLAN.base["target"][key] for key in ("fit", "focus")}
-    if not is_url(PLAN.base["target"]["picture"]):
-        target["sha256"] = sha256_of(picture_file(PLAN.base))
-    return target
+def get_target_config(wildcards):
+    return PLAN.target_config()
 
 
 def get_picture(wildcards, input):

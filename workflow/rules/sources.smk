@@ -22,7 +22,7 @@ rule fetch:
 
 rule prepare_target:
     input:
-        unpack(get_target_files),
+        **PLAN.target_files(),
     output:
         target="results/{name}/target.png",
     log:
@@ -37,7 +37,7 @@ rule prepare_target:
         runtime=10,
     params:
         picture=get_picture,
-        target=get_target,
+        target=get_target_config,
         code=get_code("prepare_target"),
     script:
         "../scripts/prepare_target.py"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from approach.errors import UserError
 from approach.planning import batches, sweep
-from approach.planning.downloads import backbone_file, needed_downloads, uses_lpips, weights_file
+from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
 from approach.planning.films import film_table
-from approach.sources import is_url
+from approach.sources import is_url, sha256_of
 
 # Short keys that become Hydra overrides; the rest is taken literally.
 TO_HYDRA = {
@@ -112,6 +112,20 @@ class Plan:
         return {"experiment": self.name, "setting": setting, "batch": batch, "generator": generator}
 
     # Files that scripts open
+
+    def target_files(self) -> dict[str, str]:
+        """What the target is made from and Snakemake watches.
+
+        A downloaded picture is a rule's product; a person's own is told by its content, in target_config.
+        """
+        files = {"architecture": self.base["generator"]["config"]}
+        return {**files, "picture": picture_file(self.base)} if is_url(self.base["target"]["picture"]) else files
+
+    def target_config(self) -> dict:
+        """How the target is made, and from which picture: its content says so, and not its path."""
+        config = {key: self.base["target"][key] for key in ("fit", "focus")}
+        own = not is_url(self.base["target"]["picture"])
+        return {**config, "sha256": sha256_of(picture_file(self.base))} if own else config
 
     def inversion_files(self, setting: str) -> dict[str, str]:
         """What an inversion of this setting is made from."""
