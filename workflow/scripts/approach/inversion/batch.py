@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from approach.biggan.format import GeneratorConfig, class_names, read_config, read_weights
-from approach.biggan.generator import load_generator
+from approach.biggan.generator import Generator, load_generator
 from approach.biggan.precision import (
     decide_compile,
     decide_micro_batch,
@@ -35,7 +35,7 @@ from approach.job import Pace
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
-from approach.target import picture_sha256, read_target
+from approach.target import Target, picture_sha256, read_target
 from approach.trajectories import write_trajectories
 from approach.version import VERSION
 
@@ -210,7 +210,9 @@ def optimise(
     return descend_in_memory(generator, loss, state, begin, seeds, config, decisions, after_step)
 
 
-def first_latents(seeds, config, generator, names, target, decisions) -> Latents:
+def first_latents(
+    seeds: list[int], config: dict, generator: Generator, names: list[str], target: Target, decisions: dict
+) -> Latents:
     """The batch's starts, on the device and in the precision that were decided on."""
     device, dtype = decisions["device"], outer_dtype(decisions["precision"])
     nearest = build_loss({"name": "l2", "terms": {"l2": 1.0}}, target, device=device)
@@ -267,7 +269,7 @@ class Keeper:
 
 
 def descend_in_memory(
-    generator,
+    generator: Generator,
     loss: Loss,
     state: State | None,
     begin: Callable[[], State],

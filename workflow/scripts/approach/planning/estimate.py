@@ -48,13 +48,21 @@ def seconds_per_step(plan: Plan) -> tuple[float, str]:
     for setting in plan.settings.values():
         for batch, seeds in setting.batches.items():
             file = Path("benchmarks") / plan.name / setting.id / "invert" / f"{batch}.tsv"
-            if file.is_file():
-                values = file.read_text(encoding="utf-8").splitlines()[1].split("\t")
-                measured.append(float(values[0]) / (plan.base["steps"] + 1) / max(1, len(seeds)))
+            seconds = benchmark_seconds(file)
+            if seconds is not None:
+                measured.append(seconds / (plan.base["steps"] + 1) / max(1, len(seeds)))
     if measured:
         return float(np.median(measured)), "from this experiment's past walks"
     architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
     return guessed_seconds(architecture, uses_lpips(plan.base)), "a guess from this machine's CPU"
+
+
+def benchmark_seconds(file: Path) -> float | None:
+    """The seconds that one of Snakemake's benchmark files tells; None where it is missing, empty or damaged."""
+    try:
+        return float(file.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
+    except (OSError, ValueError, IndexError):  # a full disk or a kill leaves half a file, or none
+        return None
 
 
 def guessed_seconds(architecture: dict, lpips: bool) -> float:
