@@ -47,11 +47,11 @@ def surveyed():
     x, y = np.linspace(-12, 12, 24), np.linspace(-8, 8, 16)
     arrivals = np.array([[-5.0, -3], [5, -3], [0, 5]])
     found = {"x": x, "y": y, "surface": np.hypot(*np.meshgrid(x, y)), "arrivals": arrivals}
-    found |= {"arrival_losses": np.ones(3), "profile_x": np.linspace([0] * 3, [9] * 3, 20).T}
+    found["profile_x"] = np.linspace([0] * 3, [9] * 3, 20).T
     found["profiles"] = 1 + np.sin(np.linspace(0, np.pi, 20)) * np.ones((3, 1))
     for number, where in enumerate(arrivals, start=1):
-        way = np.linspace(1, 0, STEPS + 1)[:, None]
-        found[f"trajectory_{number}"] = np.hstack([where + 4 * way, 9 * way])
+        left = np.linspace(1, 0, STEPS + 1)[:, None]
+        found[f"trajectory_{number}"] = np.hstack([where + 4 * left, 9 * left])
     return found
 
 
@@ -68,7 +68,7 @@ def opened(tmp_path_factory, timing):
     results = tmp_path_factory.mktemp("a strange # place") / "results" / "study"
     count, films = timing["frames"], []
     folder = results / "page"
-    walks = [slowing_trajectory(seed)[1] for seed in range(3)]
+    passed = [slowing_trajectory(seed)[1] for seed in range(3)]
     for name in FILMS:
         at = results / "films" / name
         at.mkdir(parents=True)
@@ -87,7 +87,7 @@ def opened(tmp_path_factory, timing):
             timing,
             rows,
             surveyed(),
-            itinerary_streams(walks, NAMES),
+            itinerary_streams(passed, NAMES),
             size=(312, 108),
             loss="l2",
         )
@@ -95,7 +95,7 @@ def opened(tmp_path_factory, timing):
         data["panorama"] |= {"map": href(at / "panorama-map.png", folder), "whole": href(at / "panorama.png", folder)}
         films.append(data)
     table = arrivals_table(trajectory_table(7, failed=[3]))
-    pictures = {walk: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, walk in enumerate(table["walk"])}
+    pictures = {name: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, name in enumerate(table["trajectory"])}
     text = page(
         name=f"study {NASTY}",
         films=films,
@@ -135,7 +135,7 @@ def visit(browser, opened):
 
 
 def until(tab, condition):
-    """Wait for a condition. (Playwright's own way is an eval in the page, which the page's policy forbids.)"""
+    """Wait for a condition. (Playwright itself evaluates it in the page, which the page's policy forbids.)"""
     for _ in range(200):
         if tab.evaluate(condition):
             return
@@ -264,10 +264,10 @@ def test_three_arrivals_make_a_command(visit):
     tab = visit()
     tiles = tab.locator(".arrival")
     assert tiles.count() == 7 and tab.locator(".arrival.failed").count() == 1
-    walks = [tiles.nth(place).get_attribute("data-walk") for place in (0, 2, 1)]
+    chosen = [tiles.nth(place).get_attribute("data-trajectory") for place in (0, 2, 1)]
     for place in (0, 2, 1):
         tiles.nth(place).click()
-    assert tab.locator("#chosen").inner_text() == film_command(COMMAND, walks)
+    assert tab.locator("#chosen").inner_text() == film_command(COMMAND, chosen)
     tab.locator("[data-order=strangeness]").click()
     order = [tiles.nth(place).get_attribute("data-strangeness") for place in range(7)]
     assert order == ["1", "2", "3", "4", "5", "6", ""]

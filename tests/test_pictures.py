@@ -49,8 +49,8 @@ def second_distance(frames):
 @pytest.mark.parametrize("clock", ["own", "common"])
 def test_equal_change_is_seen_as_equal_change(clock, record_property):
     generator = Smooth()
-    walks = [slowing_trajectory(seed) for seed in range(3)]
-    changes = [frame_distances(generator, *one) for one in walks]
+    trajectories = [slowing_trajectory(seed) for seed in range(3)]
+    changes = [frame_distances(generator, *one) for one in trajectories]
     video = {"fps": 25, "seconds": 9.6, "hold": 0, "ease": 0, "loop": False, "time": "perceived", "clock": clock}
     film = film_timing(video, [STEPS] * 3, changes)
     even = film_timing({**video, "time": "steps"}, [STEPS] * 3)
@@ -58,7 +58,7 @@ def test_equal_change_is_seen_as_equal_change(clock, record_property):
     spread = {"perceived": [], "steps": []}
     second = {"perceived": [], "steps": []}
     for time, timing in (("perceived", film), ("steps", even)):
-        for (z, classes), positions in zip(walks, timing["positions"], strict=True):
+        for (z, classes), positions in zip(trajectories, timing["positions"], strict=True):
             frames = list(render_frames(generator, z, classes, positions))
             spread[time].append(distances(np.stack(frames)))
             second[time].append(second_distance(frames) if clock == "own" else np.ones(239))
@@ -190,17 +190,17 @@ def test_the_panorama_is_drawn_from_the_file_alone(surveyed, tmp_path, colours):
 
 
 def test_streams_add_up_and_are_named():
-    walks = [slowing_trajectory(seed)[1] for seed in range(3)]
-    edges = stacked(walks[0], chosen_categories(walks))
+    passed = [slowing_trajectory(seed)[1] for seed in range(3)]
+    edges = stacked(passed[0], chosen_categories(passed))
     assert edges.shape == (10, STEPS + 1)
     assert np.allclose(edges[-1], 1, atol=1e-5) and (np.diff(edges, axis=0) >= -1e-6).all()
-    streams = itinerary_streams(walks, NAMES)
+    streams = itinerary_streams(passed, NAMES)
     assert len(streams["names"]) == len(streams["colours"]) == 8 and "lighthouse, beacon" not in streams["names"]
-    table = itinerary_table(walks, ["a", "b", "c"], NAMES)
+    table = itinerary_table(passed, ["a", "b", "c"], NAMES)
     assert len(table) == 24 and list(table.columns) == ["channel", "label", "category", "start", "mean", "arrival"]
     best = table[table["channel"] == 2].iloc[0]
-    assert best["arrival"] == pytest.approx(walks[1][-1].max(), abs=1e-5)
-    assert best["category"] == NAMES[walks[1][-1].argmax()]
+    assert best["arrival"] == pytest.approx(passed[1][-1].max(), abs=1e-5)
+    assert best["category"] == NAMES[passed[1][-1].argmax()]
 
 
 def test_a_class_vector_in_words():
@@ -210,9 +210,9 @@ def test_a_class_vector_in_words():
 @pytest.mark.parametrize(("steps", "categories"), [(1, 2), (300, 1000)])
 def test_itineraries_of_any_size_are_drawn(tmp_path, steps, categories):
     source = np.random.default_rng(0)
-    walks = [source.dirichlet(np.ones(categories), size=steps + 1) for _ in range(3)]
+    passed = [source.dirichlet(np.ones(categories), size=steps + 1) for _ in range(3)]
     names = [f"thing {number}" for number in range(categories)]
-    itinerary_plot(walks, ["a", "b", "c"], names, tmp_path / "i.png", title="Itinerary")
+    itinerary_plot(passed, ["a", "b", "c"], names, tmp_path / "i.png", title="Itinerary")
     assert Image.open(tmp_path / "i.png").width > 1500
 
 
@@ -230,15 +230,15 @@ def test_arrivals_in_order():
 def test_the_line_of_the_gallery_makes_a_film():
     yaml = pytest.importorskip("yaml")
     axes = {"loss": ["l2"], "lr": [0.02]}
-    walks = [f"{spell({'loss': 'l2', 'lr': 0.02})}/{seed}" for seed in (4, 0, 2)]
-    films, notes = film_table(yaml.safe_load(film_line(walks)), axes, range(6), spell)
+    chosen = [f"{spell({'loss': 'l2', 'lr': 0.02})}/{seed}" for seed in (4, 0, 2)]
+    films, notes = film_table(yaml.safe_load(film_line(chosen)), axes, range(6), spell)
     assert [one["seed"] for one in films[0]["candidates"]] == [4, 0, 2] and not notes
 
 
 @pytest.mark.parametrize("count", [1, 3, 60])
 def test_the_gallery_of_few_and_many(count):
     table = arrivals_table(trajectory_table(count, failed=[1]))
-    pictures = {walk: np.full((16, 16, 3), 90, np.uint8) for walk in table["walk"]}
+    pictures = {name: np.full((16, 16, 3), 90, np.uint8) for name in table["trajectory"]}
     sheet = arrivals_sheet(table, pictures, np.zeros((16, 16, 3), np.uint8), title="study: arrivals", tile=64)
     assert sheet.width < 900 and sheet.height < 1800
 

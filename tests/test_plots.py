@@ -33,8 +33,8 @@ def losses(names, rates, seeds, steps=60, failed=()):
 def drawn(monkeypatch, draw):
     """The figure behind a plot."""
     kept = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda figure, path: (kept.append(figure), save(figure, path)))
+    save = plots.save
+    monkeypatch.setattr(plots, "save", lambda figure, path: (kept.append(figure), save(figure, path)))
     draw()
     return kept[0]
 

@@ -45,10 +45,10 @@ def test_less_than_two_frames_is_one_clear_line():
         progress({"fps": 25, "seconds": 0.01})
 
 
-def change(way):
-    """A walk whose pictures are one number each."""
-    way = np.asarray(way, float)
-    return {"positions": np.arange(len(way), dtype=float), "pictures": way[:, None]}
+def change(values):
+    """A trajectory whose pictures are one number each."""
+    values = np.asarray(values, float)
+    return {"positions": np.arange(len(values), dtype=float), "pictures": values[:, None]}
 
 
 def variation(pictures):
@@ -67,13 +67,13 @@ def test_perceived_time_changes_equally():
 def test_trembling_on_the_spot_takes_no_time():
     source = np.random.default_rng(0)
     pictures = np.concatenate([np.linspace([0.0] * 8, [1.0] * 8, 150), 1 + 0.02 * source.normal(size=(150, 8))])
-    walk = {"positions": np.arange(300.0), "pictures": pictures}
-    where = equal_change([walk], 100)
-    shown = np.stack([np.interp(where, walk["positions"], value) for value in pictures.T], axis=1)
+    one = {"positions": np.arange(300.0), "pictures": pictures}
+    where = equal_change([one], 100)
+    shown = np.stack([np.interp(where, one["positions"], value) for value in pictures.T], axis=1)
     assert variation(shown) < 0.15
 
 
-def test_perceived_time_of_a_walk_that_stops_or_never_moves():
+def test_perceived_time_of_a_trajectory_that_stops_or_never_moves():
     stopped = np.minimum(RUSH, RUSH[100])
     where = equal_change([change(stopped)], 100)
     assert (np.diff(where) > 0).all() and where[-2] <= 102 and where[-1] == 300
@@ -90,9 +90,9 @@ def test_a_common_clock_shows_the_same_step_and_own_clocks_arrive_together():
 
 
 @pytest.mark.parametrize("clock", ["common", "own"])
-def test_perceived_films_of_three_different_walks(clock):
-    ways = [change(RUSH), change(np.linspace(0, 9, 301)), change(np.zeros(301))]
-    film = film_timing({**VIDEO, "time": "perceived", "clock": clock}, [300] * 3, ways)
+def test_perceived_films_of_three_different_trajectories(clock):
+    changes = [change(RUSH), change(np.linspace(0, 9, 301)), change(np.zeros(301))]
+    film = film_timing({**VIDEO, "time": "perceived", "clock": clock}, [300] * 3, changes)
     for channel in film["positions"]:
         assert channel[0] == 0 and channel[-1] == 300 and (np.diff(channel) >= 0).all()
     assert (film["positions"][0] == film["positions"][1]) is (clock == "common")

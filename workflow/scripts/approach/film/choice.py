@@ -7,80 +7,88 @@ from approach.errors import UserError
 
 
 def choose(film: dict, trajectories: Iterable[dict]) -> dict:
-    """Which three walks a film shows, and why: the content of film.json.
+    """Which three trajectories a film shows, and why: the content of film.json.
 
-    `film` is an entry of `film_table`; `trajectories` the rows of trajectories.csv (text or numbers). Ranks are taken
-    of `final_<by>`, or of the first measure of lpips, l2 that is there; a failed walk is chosen only where no other is
-    left. Returns {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values,
-    trajectory, status, last_step, metrics}}.
+    Ranks are taken of `final_<by>`, or of the first metric of lpips, l2 that is there; a failed inversion is chosen
+    only where no other is left.
+
+    Args:
+        film: an entry of `planning.films.film_table`.
+        trajectories: the rows of trajectories.csv (text or numbers).
+
+    Returns:
+        {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values, trajectory
+        (its file), status, last_step, metrics}}.
+
+    Raises:
+        UserError: a candidate has no row, or `by` names no metric of the run.
     """
     rows = {(row["setting"], int(row["seed"])): row for row in trajectories}
-    walks = []
+    candidates = []
     for candidate in film["candidates"]:
         row = rows.get((candidate["setting"], candidate["seed"]))
         if row is None:
-            walk = f"{candidate['setting']}, seed {candidate['seed']}"
+            name = f"{candidate['setting']}/{candidate['seed']}"
             raise UserError(
-                f"film {film['name']}: trajectories.csv has no row of {walk}; delete it to have it made again"
+                f"film {film['name']}: trajectories.csv has no row of {name}; delete it to have it made again"
             )
-        walks.append({**candidate, "row": row})
+        candidates.append({**candidate, "row": row})
     by = film.get("by") or next(
-        (name for name in ("lpips", "l2") if _number(walks[0]["row"], f"final_{name}") is not None),
-        next((name[6:] for name in walks[0]["row"] if name.startswith("final_") and name != "final_loss"), "loss"),
+        (name for name in ("lpips", "l2") if _number(candidates[0]["row"], f"final_{name}") is not None),
+        next((name[6:] for name in candidates[0]["row"] if name.startswith("final_") and name != "final_loss"), "loss"),
     )
     if film["vary"] == "rank":
-        if f"final_{by}" not in walks[0]["row"]:
+        if f"final_{by}" not in candidates[0]["row"]:
             raise UserError(f"films.{film['key']}.by={by}: not one of the metrics of this run")
-        chosen = _ranked(film["of"], walks, by)
+        chosen = _ranked(film["of"], candidates, by)
     else:
-        chosen = [(walk, _label(film, walk, member), "named") for walk, member in zip(walks, film["of"], strict=True)]
-    channels = [_channel(number, *walk) for number, walk in enumerate(chosen, start=1)]
+        chosen = [(one, _label(film, one, member), "named") for one, member in zip(candidates, film["of"], strict=True)]
+    channels = [_channel(number, *one) for number, one in enumerate(chosen, start=1)]
     return {
         "film": film["name"],
         "key": film["key"],
         "vary": film["vary"],
         "title": _title(film, channels),
-        "why": _why(film, by, channels, len(walks)),
+        "why": _why(film, by, channels, len(candidates)),
         "by": by if film["vary"] == "rank" else None,
         "channels": channels,
     }
 
 
-def _ranked(ranks: Sequence[str], walks: list[dict], by: str) -> list[tuple[dict, str, str]]:
-    """Three different walks, each with its label and the reason, in the order of `ranks`."""
-    alive = [walk for walk in walks if walk["row"]["status"] != "failed"]
-    failed = [walk for walk in walks if walk["row"]["status"] == "failed"]
-    distances = {id(walk): _distance(walk["row"], by) for walk in walks}
-    strange = {id(walk): _number(walk["row"], "strangeness") or 0.0 for walk in walks}
-    near = sorted(alive, key=lambda walk: distances[id(walk)])
+def _ranked(ranks: Sequence[str], candidates: list[dict], by: str) -> list[tuple[dict, str, str]]:
+    """Three different candidates, each with its label and the reason, in the order of `ranks`."""
+    alive = [one for one in candidates if one["row"]["status"] != "failed"]
+    failed = [one for one in candidates if one["row"]["status"] == "failed"]
+    distances = {id(one): _distance(one["row"], by) for one in candidates}
+    strange = {id(one): _number(one["row"], "strangeness") or 0.0 for one in candidates}
+    near = sorted(alive, key=lambda one: distances[id(one)])
     found = {}
-    # The extremes choose first: with three walks the middle one is what they leave.
+    # The extremes choose first: with three candidates the middle one is what they leave.
     for rank in sorted(ranks, key=("closest", "farthest", "strangest", "median").index):
-        free = [walk for walk in near if walk not in [one for one, _ in found.values()]]
-        if not free:
-            free = [walk for walk in failed if walk not in [one for one, _ in found.values()]]
+        taken = [one for one, _ in found.values()]
+        free = [one for one in near if one not in taken] or [one for one in failed if one not in taken]
         if rank == "strangest":
-            walk = max(free, key=lambda walk: strange[id(walk)])
-            reason = f"strangeness {strange[id(walk)]:.3g}, the highest still free of {len(walks)}"
+            best = max(free, key=lambda one: strange[id(one)])
+            reason = f"strangeness {strange[id(best)]:.3g}, the highest still free of {len(candidates)}"
         else:
             place = {"closest": 0, "farthest": len(near) - 1, "median": (len(near) - 1) // 2}[rank]
-            walk = min(free, key=lambda walk: abs(near.index(walk) - place) if walk in near else 0)
-            reason = f"final {by} {distances[id(walk)]:.4g}, "
-            reason += f"place {near.index(walk) + 1} of {len(near)}" if walk in near else "a failed walk: no other left"
-        found[rank] = (walk, reason)
+            best = min(free, key=lambda one: abs(near.index(one) - place) if one in near else 0)
+            reason = f"final {by} {distances[id(best)]:.4g}, "
+            reason += f"place {near.index(best) + 1} of {len(near)}" if best in near else "failed: no other left"
+        found[rank] = (best, reason)
     return [(found[rank][0], f"{rank} · seed {found[rank][0]['seed']}", found[rank][1]) for rank in ranks]
 
 
-def _channel(number: int, walk: dict, label: str, why: str) -> dict:
-    row = walk["row"]
+def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
+    row = candidate["row"]
     metrics = {name[6:]: _number(row, name) for name in row if name.startswith("final_")}
     return {
         "channel": number,
         "label": label,
         "why": why,
-        "setting": walk["setting"],
-        "seed": walk["seed"],
-        "values": walk["values"],
+        "setting": candidate["setting"],
+        "seed": candidate["seed"],
+        "values": candidate["values"],
         "trajectory": str(row["trajectories"]),
         "status": str(row["status"]),
         "last_step": int(float(row["last_step"])),
@@ -88,9 +96,9 @@ def _channel(number: int, walk: dict, label: str, why: str) -> dict:
     }
 
 
-def _label(film: dict, walk: dict, member: object) -> str:
+def _label(film: dict, candidate: dict, member: object) -> str:
     if film["vary"] == "trajectory":
-        return f"{' '.join(str(value) for value in walk['values'].values())} · seed {walk['seed']}"
+        return f"{' '.join(str(value) for value in candidate['values'].values())} · seed {candidate['seed']}"
     return str(member) if film["vary"] == "loss" else f"{film['vary']} {member}"
 
 
@@ -107,7 +115,7 @@ def _why(film: dict, by: str, channels: list[dict], of: int) -> str:
     names = ", ".join(channel["label"] for channel in channels)
     why = f"films.{film['key']} names three values of {film['vary']}: {names}."
     if film["vary"] == "rank":
-        why = f"films.{film['key']} asks for {', '.join(film['of'])} of {of} walks by {by}: {names}."
+        why = f"films.{film['key']} asks for {', '.join(film['of'])} of {of} trajectories by {by}: {names}."
     failed = [channel for channel in channels if channel["status"] == "failed"]
     for channel in failed:
         why += f" Channel {channel['channel']} failed at step {channel['last_step']} and shows its last finite image."

@@ -23,7 +23,7 @@ COUNTER_BITS = 16
 
 
 def screen_look(screen: str, height: int, captions: Sequence[str]) -> dict:
-    """Where everything is on a screen, as `ffmpeg.encode_film` wants it: 16:9, the square in the middle, on black."""
+    """Where everything is on a screen, as `encode.encode_film` wants it: 16:9, the square in the middle, on black."""
     width = height * 16 // 9
     size = height
     if captions:
@@ -111,7 +111,7 @@ def _test_card(name: str, height: int) -> Image.Image:
 def describe(path: Path) -> dict:
     """Read a delivered file: everything that whoever installs it wants to know, as plain values.
 
-    Its pictures were decoded and counted when it was encoded (`ffmpeg.deliver`) and are not decoded again.
+    Its pictures were decoded and counted when it was encoded (`encode.deliver`) and are not decoded again.
 
     {file, frames, fps, seconds, width, height, codec, profile, pix_fmt, colours, audio, bytes, mbit (mean), sha256},
     and of H.264 files group (frames between the pictures where decoding can begin), closed, busiest (bits in the

@@ -1,10 +1,10 @@
-"""Fog where a picture still differs from the target, so that a search clears as it arrives."""
+"""Fog where a picture still differs from the target, so that a channel clears as it arrives."""
 
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional
 
 from approach.losses.perceptual import Perceptual
 from approach.target import Target
@@ -17,11 +17,19 @@ OWN_LIGHT = 0.3  # of the fog: what shines through it of the blurred picture
 def fog(
     target: Target, ends: Tensor, strength: float, perceptual: Perceptual | None = None
 ) -> Callable[[Tensor], Tensor]:
-    """A function that lays fog over images [N, 3, S, S] in [-1, 1] of one walk.
+    """A function that lays fog over the images of one trajectory.
 
-    `ends` [2, 3, S, S]: the walk's start and arrival; fog begins where an image is further from the target than nine
-    tenths of the arrival are, and is full somewhat beyond the start's mean distance. `strength` in [0, 1] is the
-    density of full fog. Distances are LPIPS's (`perceptual`), or without a network those of the Laplacian pyramid.
+    Fog begins where an image is further from the target than nine tenths of the arrival are, and is full somewhat
+    beyond the start's mean distance. Distances are LPIPS's, or without a network those of the Laplacian pyramid.
+
+    Args:
+        target: the picture that the trajectory was inverted towards.
+        ends: [2, 3, S, S], its start and arrival.
+        strength: in [0, 1], the density of full fog.
+        perceptual: the LPIPS network.
+
+    Returns:
+        Images [N, 3, S, S] in [-1, 1] to the same with fog.
     """
     pixels, mask = target.pixels[None].to(ends), target.mask[None].to(ends)
     features = perceptual.features(pixels) if perceptual else None
@@ -40,7 +48,7 @@ def fog(
 
     def lay(images: Tensor) -> Tensor:
         share = ((density(images) - clear) / (full - clear).clamp_min(1e-6)).clamp(0, 1)
-        # Rising at once: most of a search's way is close to its end, and its haze should be seen for as long.
+        # Rising at once: most of a trajectory is close to its end, and its haze should be seen for as long.
         thick = strength * share * (2 - share) * mask
         colour = 2 * torch.tensor(FOG).to(images)[None, :, None, None] - 1
         fog = (1 - OWN_LIGHT) * colour + OWN_LIGHT * _soft(images)
@@ -57,8 +65,8 @@ def pyramid_map(images: Tensor, target: Tensor) -> Tensor:
     size = images.shape[-2:]
     level, total = images - target, 0
     while min(level.shape[-2:]) >= 8:
-        lower = functional.avg_pool2d(level, 2)
-        band = level - functional.interpolate(lower, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        lower = F.avg_pool2d(level, 2)
+        band = level - F.interpolate(lower, size=level.shape[-2:], mode="bilinear", align_corners=False)
         total = total + _enlarged(band.abs().mean(1, keepdim=True), size)
         level = lower
     return total + _enlarged(level.abs().mean(1, keepdim=True), size)
@@ -67,10 +75,10 @@ def pyramid_map(images: Tensor, target: Tensor) -> Tensor:
 def _soft(images: Tensor) -> Tensor:
     """Blurred by the size of a fog bank."""
     size = images.shape[-2:]
-    small = functional.adaptive_avg_pool2d(images, [max(2, side // SOFT) for side in size])
-    small = functional.avg_pool2d(functional.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    small = F.adaptive_avg_pool2d(images, [max(2, side // SOFT) for side in size])
+    small = F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     return _enlarged(small, size)
 
 
 def _enlarged(images: Tensor, size: torch.Size) -> Tensor:
-    return functional.interpolate(images, size=size, mode="bicubic", align_corners=False)
+    return F.interpolate(images, size=size, mode="bicubic", align_corners=False)

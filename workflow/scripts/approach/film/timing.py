@@ -1,4 +1,4 @@
-"""Which moment of a walk each frame shows: frame numbers to (fractional) steps. Pure NumPy."""
+"""Which step of a trajectory each frame shows: frame numbers to (fractional) steps. Pure NumPy."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,23 @@ MOST_MOMENTS = 20_000  # more frames than that lie between them
 def progress(video: dict) -> np.ndarray:
     """How far the film has come in each frame, 0 at the start and 1 at the arrival.
 
-    `video` holds `fps`, `seconds` (of the walk), `hold` (seconds of stillness, at the start and at the arrival each),
-    `ease` (0 none to 1: how much of a cosine is mixed into the even pace) and `loop` (the way back, as long as the way
-    there, so that the last frame leads into the first). Returns one float64 a frame.
+    Args:
+        video: `fps`, `seconds` (from start to arrival), `hold` (seconds of stillness, at the start and at the arrival
+            each), `ease` (0 none to 1: how much of a cosine is mixed into the even pace) and `loop` (back to the start
+            in as many seconds, so that the last frame leads into the first).
+
+    Returns:
+        One float64 a frame.
+
+    Raises:
+        UserError: the film would be shorter than two frames.
     """
     fps = video["fps"]
     moving, held = round(video["seconds"] * fps), round(video.get("hold", 0) * fps)
     if moving < 2:
         raise UserError(f"video.seconds={video['seconds']} at video.fps={fps} is less than two frames: lengthen it")
     forward = np.linspace(0, 1, moving)
-    # Neither end is shown twice on the way back: they are the frames before and after it.
+    # Neither end is shown twice when the film returns: they are the frames before and after it.
     back = np.linspace(1, 0, moving + 2)[1:-1] if video.get("loop") else np.empty(0)
     share = np.concatenate([np.zeros(held), forward, np.ones(held), back])
     ease = video.get("ease", 0)
@@ -36,20 +43,26 @@ def distances(pictures: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(np.diff(flat, axis=0)).mean(axis=1)).astype(float)
 
 
-def equal_change(walks: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarray:
-    """`count` moments between which the picture changes equally, for one walk or for several on a common clock.
+def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarray:
+    """Moments between which the picture changes equally, for one trajectory or for several on a common clock.
 
-    `walks`: {positions [P], pictures [P, ...]} each (`change.frame_distances`). What is made equal is the difference of
-    one frame to the next itself, not the length of the way between them: where a search trembles on the spot, the two
-    are far apart. Several walks count alike, whatever the length of their ways. Returns [count] fractional steps,
-    from 0 to the longest walk's last; equal steps where nothing changes.
+    What is made equal is the difference of one frame to the next itself, not the length of the curve between them:
+    where the picture trembles on the spot, the two are far apart. Several trajectories count alike, however much they
+    change.
+
+    Args:
+        trajectories: {positions [P], pictures [P, ...]} each (`frame_distance.frame_distances`).
+        count: how many moments.
+
+    Returns:
+        [count] fractional steps, from 0 to the longest trajectory's last; equal steps where nothing changes.
     """
-    last = max(walk["positions"][-1] for walk in walks)
+    last = max(one["positions"][-1] for one in trajectories)
     even = np.linspace(0, last, count)
-    lengths = [float(distances(walk["pictures"]).sum()) for walk in walks]
+    lengths = [float(distances(one["pictures"]).sum()) for one in trajectories]
     moving = [
-        (walk["positions"], _products(walk["pictures"]), length)
-        for walk, length in zip(walks, lengths, strict=True)
+        (one["positions"], _products(one["pictures"]), length)
+        for one, length in zip(trajectories, lengths, strict=True)
         if length > 0
     ]
     if not moving:
@@ -71,18 +84,23 @@ def equal_change(walks: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarr
     return best
 
 
-def film_timing(video: dict, steps: Sequence[int], walks: Sequence[dict[str, np.ndarray]] | None = None) -> dict:
+def film_timing(video: dict, steps: Sequence[int], changes: Sequence[dict[str, np.ndarray]] | None = None) -> dict:
     """The clock of a film: what every later stage needs to know about time.
 
-    `steps` holds each channel's last step, `walks` how each channel's picture changes (`change.frame_distances`; needed
-    for `video.time=perceived`). With `video.clock=common` all channels show the same step at the same moment (a
-    shorter walk waits at its arrival; perceived change is the mean of the channels' shares); with `own` each has its
-    own pace and all arrive together. Returns {fps, frames, time, clock, steps, positions: a list of `frames` floats a
-    channel}.
+    With `clock` common all channels show the same step at the same moment (a shorter trajectory waits at its arrival;
+    perceived change is the mean of the channels' shares); with `own` each has its own pace and all arrive together.
+
+    Args:
+        video: as in `progress`, with `time` (steps | perceived) and `clock` (common | own).
+        steps: each channel's last step.
+        changes: how each channel's picture changes (`frame_distance.frame_distances`); needed for perceived time.
+
+    Returns:
+        {fps, frames, time, clock, steps, positions: a list of `frames` floats a channel}.
     """
     time, clock = video.get("time", "steps"), video.get("clock", "common")
-    if time == "perceived" and walks is None:
-        raise ValueError("video.time=perceived needs the pictures along each walk")
+    if time == "perceived" and changes is None:
+        raise ValueError("video.time=perceived needs the pictures along each trajectory")
     share = progress(video)
 
     def moments(of: Sequence[dict[str, np.ndarray]], last: int) -> np.ndarray:
@@ -92,10 +110,10 @@ def film_timing(video: dict, steps: Sequence[int], walks: Sequence[dict[str, np.
         return np.interp(share, np.linspace(0, 1, count), equal_change(of, count))
 
     if clock == "own":
-        ways = [[walk] for walk in walks] if walks else [[]] * len(steps)
-        positions = [moments(way, last) for way, last in zip(ways, steps, strict=True)]
+        alone = [[change] for change in changes] if changes else [[]] * len(steps)
+        positions = [moments(of, last) for of, last in zip(alone, steps, strict=True)]
     else:
-        common = moments(walks or [], max(steps))
+        common = moments(changes or [], max(steps))
         positions = [np.minimum(common, last) for last in steps]
     return {
         "fps": video["fps"],

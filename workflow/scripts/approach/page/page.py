@@ -12,11 +12,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from approach.pictures.arrivals import caption, film_command, yardstick
+from approach.pictures.arrivals import caption, closeness_metric, film_command
 from approach.pictures.panorama import PAIRS, fog_distance, ridge
+from approach.pictures.plots import evenly
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_POINTS = 400  # of a curve or a walk on the page
+MOST_POINTS = 400  # of a curve or a trajectory on the page
 MOST_ARRIVALS = 48
 TILE = 160  # pixels of an arrival's picture
 
@@ -45,8 +46,14 @@ def film_data(
 ) -> dict:
     """What the page's script needs to know about one film; plain values, without links.
 
-    `choice` and `timing` are film.json and timing.json; `losses`: each channel's rows of losses.csv (empty where they
-    are missing); `found` the survey; `itinerary` as itinerary.json; `size` the film's width and height in pixels.
+    Args:
+        choice: film.json.
+        timing: timing.json.
+        losses: each channel's rows of losses.csv (empty where they are missing).
+        found: the survey (panorama.npz).
+        itinerary: itinerary.json.
+        size: the film's width and height in pixels.
+        loss: the name of the loss that was surveyed.
     """
     positions = [np.asarray(channel) for channel in timing["positions"]]
     longest = int(np.argmax(timing["steps"]))
@@ -74,7 +81,9 @@ def film_data(
 def arrivals_data(table: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> dict:
     """The gallery: as many of the closest as of the strangest arrivals, each with its picture as a data URI.
 
-    `table` as arrivals.csv; `pictures`: walk -> uint8 [H, W, 3].
+    Args:
+        table: as arrivals.csv.
+        pictures: trajectory ("setting/seed") -> uint8 [H, W, 3].
     """
     half = MOST_ARRIVALS // 2
     if len(table) > MOST_ARRIVALS:
@@ -84,17 +93,17 @@ def arrivals_data(table: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> di
     rows = []
     for row in kept.sort_values("by_closeness").to_dict("records"):
         places = {key: "" if pd.isna(row[key]) else int(row[key]) for key in ("by_closeness", "by_strangeness")}
-        picture = pictures[row["walk"]]
+        picture = pictures[row["trajectory"]]
         rows.append(
             {
                 **places,
-                "walk": row["walk"],
+                "trajectory": row["trajectory"],
                 "failed": row["status"] == "failed",
                 "caption": caption(row),
                 "picture": data_uri(picture),
             }
         )
-    return {"rows": rows, "total": len(table), "by": yardstick(table)}
+    return {"rows": rows, "total": len(table), "by": closeness_metric(table)}
 
 
 def data_uri(picture: np.ndarray) -> str:
@@ -116,11 +125,21 @@ def page(
     links: list[dict],
     notes: Sequence[str],
 ) -> str:
-    """The text of index.html. `films` as `film_data` with `video`, `file` and the panorama's links; `record` is
-    experiment.yaml; `links`: groups of {title, files: [{href, text}]}; `notes`: films that could not be made."""
+    """The text of index.html.
+
+    Args:
+        name: of the experiment.
+        films: as `film_data` with `video`, `file` and the panorama's links.
+        arrivals: as `arrivals_data`.
+        record: experiment.yaml.
+        target: uint8 [H, W, 3].
+        links: groups of {title, files: [{href, text}]}.
+        notes: films that could not be made, and why.
+    """
     configuration = dict(_flat(record.get("configuration", {})))
     said, credit = target_words(str(configuration.get("target.picture", "")))
     steps, generator = configuration.get("steps"), configuration.get("generator.name")
+    command = record.get("command", "snakemake --cores all")
     return render_template(
         "page.html.j2",
         name=name,
@@ -141,7 +160,10 @@ def page(
         ],
         links=links,
         data=finite(
-            {"films": films, "film_command": film_command(record.get("command", "snakemake --cores all"), ["WALKS"])}
+            {
+                "films": films,
+                "film_command": film_command(record.get("command", "snakemake --cores all"), ["TRAJECTORIES"]),
+            }
         ),
     )
 
@@ -171,11 +193,6 @@ def finite(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def thin(count: int, most: int = MOST_POINTS) -> np.ndarray:
-    """At most `most` of the indices 0 to count - 1, evenly, both ends among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-
-
 def _channel(channel: dict, positions: np.ndarray, table: pd.DataFrame) -> dict:
     """One channel: where it is in each frame, its loss and top category there, and its curve."""
     missing, failed = table.empty, channel["status"] == "failed"
@@ -189,7 +206,7 @@ def _channel(channel: dict, positions: np.ndarray, table: pd.DataFrame) -> dict:
         said, categories = values[nearest], [str(name) for name in table["top_class"].to_numpy()[nearest]]
         names = sorted(set(categories))
         tops = [names.index(name) for name in categories]
-    kept = thin(len(steps)) if len(steps) else []
+    kept = evenly(len(steps), MOST_POINTS) if len(steps) else []
     return {
         "label": channel["label"],
         "failed": failed,
@@ -205,23 +222,23 @@ def _channel(channel: dict, positions: np.ndarray, table: pd.DataFrame) -> dict:
 
 
 def _panorama(found: Mapping[str, np.ndarray], loss: str) -> dict:
-    walks = []
+    trajectories = []
     for number in (1, 2, 3):
-        walk = found[f"trajectory_{number}"]
-        kept = thin(len(walk))
-        walks.append({"steps": kept, "x": walk[kept, 0], "y": walk[kept, 1], "away": walk[kept, 2]})
+        seen = found[f"trajectory_{number}"]
+        kept = evenly(len(seen), MOST_POINTS)
+        trajectories.append({"steps": kept, "x": seen[kept, 0], "y": seen[kept, 1], "away": seen[kept, 2]})
     profiles = []
-    for (a, b), way, profile in zip(PAIRS, found["profile_x"], found["profiles"], strict=True):
+    for (a, b), along, profile in zip(PAIRS, found["profile_x"], found["profiles"], strict=True):
         above = ridge(profile)
         share = above / max(profile[0], profile[-1], 1e-12)
         said = f"a ridge {above:.2g} high ({share:.0%} of the higher arrival)" if share >= 0.005 else "no ridge between"
-        profiles.append({"loss": profile, "said": f"{a} to {b}, {way[-1]:.3g} apart: {said}"})
+        profiles.append({"loss": profile, "said": f"{a} to {b}, {along[-1]:.3g} apart: {said}"})
     extent = [found["x"][0], found["x"][-1], found["y"][0], found["y"][-1]]
     return {
         "loss": loss,
         "extent": extent,
         "gone": fog_distance(found["arrivals"]),
-        "walks": walks,
+        "trajectories": trajectories,
         "profiles": profiles,
     }
 
@@ -236,9 +253,10 @@ def _facts(record: dict, configuration: dict) -> list[tuple[str, str]]:
     return facts
 
 
-def _counted(searches: int) -> str:
+def _counted(inversions: int) -> str:
     words = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
-    return f"{words[searches] if searches < len(words) else searches} search{'es' * (searches != 1)}"
+    count = words[inversions] if inversions < len(words) else inversions
+    return f"{count} search{'es' * (inversions != 1)}"
 
 
 def _flat(values: dict, prefix: str = "") -> list[tuple[str, object]]:

@@ -1,4 +1,4 @@
-"""Arrivals: where the searches ended, in order of closeness and of strangeness, as a table and as a gallery."""
+"""Arrivals: where the trajectories ended, by closeness and by strangeness, as a table and as a gallery."""
 
 import shlex
 from collections.abc import Sequence
@@ -14,41 +14,50 @@ MOST = 18  # pictures in each half of the gallery
 CAPTION_LINES = 4
 
 
-def yardstick(trajectories: pd.DataFrame) -> str:
-    """The measure that closeness is taken by: lpips where it was taken, then l2, then the first there is."""
+def closeness_metric(trajectories: pd.DataFrame) -> str:
+    """The metric that closeness is taken by: lpips where it was taken, then l2, then the first there is."""
     taken = [name.removeprefix("final_") for name in trajectories if name.startswith("final_")]
     taken = [name for name in taken if name not in ("loss", "class")]
     return next((name for name in ("lpips", "l2") if name in taken), taken[0])
 
 
 def arrivals_table(trajectories: pd.DataFrame) -> pd.DataFrame:
-    """All arrivals, the closest first; failed walks last.
+    """All arrivals, the closest first; failed inversions last.
 
-    `trajectories` as trajectories.csv. Adds `by_closeness` and `by_strangeness` (places from 1; empty where it failed)
-    and `walk`, the name by which a film of chosen walks (`vary: trajectory`) calls it.
+    Args:
+        trajectories: as trajectories.csv.
+
+    Returns:
+        The table with `by_closeness` and `by_strangeness` (places from 1; empty where the inversion failed) and
+        `trajectory`, the name by which a film of chosen trajectories (`vary: trajectory`) calls it.
     """
-    by = f"final_{yardstick(trajectories)}"
+    by = f"final_{closeness_metric(trajectories)}"
     table = trajectories.copy()
     alive = table["status"] != "failed"
     table.insert(0, "by_closeness", table[by].where(alive).rank(method="first").astype("Int64"))
     strange = table["strangeness"].where(alive).rank(method="first", ascending=False)
     table.insert(1, "by_strangeness", strange.astype("Int64"))
-    table.insert(2, "walk", table["setting"] + "/" + table["seed"].astype(str))
+    table.insert(2, "trajectory", table["setting"] + "/" + table["seed"].astype(str))
     return table.drop(columns="trajectories", errors="ignore").sort_values("by_closeness", ignore_index=True)
 
 
-def film_line(walks: Sequence[str], name: str = "mine") -> str:
-    """The line under `films:` that makes a film of three walks."""
-    return f"{name}: {{vary: trajectory, of: [{', '.join(walks)}]}}"
+def film_line(trajectories: Sequence[str], name: str = "mine") -> str:
+    """The line under `films:` that makes a film of three trajectories ("setting/seed")."""
+    return f"{name}: {{vary: trajectory, of: [{', '.join(trajectories)}]}}"
 
 
-def film_command(command: str, walks: Sequence[str], name: str = "mine") -> str:
-    """The command that made an experiment, with a film of three walks besides: for pasting into a shell.
+def film_command(command: str, trajectories: Sequence[str], name: str = "mine") -> str:
+    """The command that made an experiment, with a film of three trajectories besides: for pasting into a shell.
 
     The film travels as one more override in `hydra=...`, whose words the Snakefile splits as a shell does: hence the
-    backslashes before the quotes that Hydra wants around a walk's name.
+    backslashes before the quotes that Hydra wants around a trajectory's name.
+
+    Args:
+        command: as experiment.yaml tells it.
+        trajectories: "setting/seed" each.
+        name: of the film.
     """
-    quoted = ",".join(f'\\"{walk}\\"' for walk in walks)
+    quoted = ",".join(f'\\"{trajectory}\\"' for trajectory in trajectories)
     override = f"films.{name}={{vary:trajectory,of:[{quoted}]}}"
     words = shlex.split(command)
     given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
@@ -67,9 +76,14 @@ def arrivals_sheet(
 ) -> Image.Image:
     """The gallery: the closest arrivals above, the strangest below, each with its seed, setting and metrics.
 
-    `table` as `arrivals_table` returns it; `pictures`: walk -> uint8 [H, W, 3]; `target` uint8 [H, W, 3].
+    Args:
+        table: as `arrivals_table` returns it.
+        pictures: trajectory ("setting/seed") -> uint8 [H, W, 3].
+        target: uint8 [H, W, 3].
+        title: in large type.
+        tile: pixels of a picture's side.
     """
-    by = yardstick(table)
+    by = closeness_metric(table)
     halves = [
         (f"closest to the target, by {by}", "by_closeness"),
         ("strangest: far from the other arrivals, near to the target", "by_strangeness"),
@@ -91,12 +105,12 @@ def arrivals_sheet(
         chosen = table.sort_values(order).head(MOST)
         alive = chosen[chosen["status"] != "failed"]
         if len(alive) >= 3:
-            line = film_line(alive["walk"].head(3), "closest" if half == 0 else "strangest")
+            line = film_line(alive["trajectory"].head(3), "closest" if half == 0 else "strangest")
             write(draw, (margin, top + 28), shorten(f"films:  {line}", 13, width - 2 * margin), 13, colour=QUIET)
         top += 62
         for place, row in enumerate(chosen.to_dict("records")):
             x, y = margin + place % across * pitch, top + place // across * pitch_y
-            small = Image.fromarray(pictures[row["walk"]]).resize((tile, tile), Image.Resampling.LANCZOS)
+            small = Image.fromarray(pictures[row["trajectory"]]).resize((tile, tile), Image.Resampling.LANCZOS)
             image.paste(small, (x, y))
             for number, text in enumerate(caption(row)):
                 colour = WARNING if row["status"] == "failed" and number == 0 else INK if number == 0 else QUIET

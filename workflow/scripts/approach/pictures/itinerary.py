@@ -1,4 +1,4 @@
-"""The itinerary: which categories a search passed through, as streams and as a table. No torch."""
+"""The itinerary: which categories a trajectory passes through, as streams and as a table. No torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from approach.pictures.plots import INK, QUIET, STYLE
+from approach.pictures.plots import INK, PAPER, QUIET, STYLE, evenly, save
 
+MOST_POINTS = 240  # of a stream on the page
 MOST = 8  # categories that get a colour and a name; the others flow together
 WORTH_NAMING = 0.065  # a stream's share where its name is written
 REST = "#dcd9d1"
@@ -20,20 +21,30 @@ STREAMS = ("#3f6f8f", "#d9a441", "#8c4a5c", "#7fa99b", "#c9694a", "#5b5a86", "#b
 PALE = ("#d9a441", "#7fa99b", "#b9c27a", "#a98a6d", REST)  # where letters are dark
 
 
-def chosen_categories(walks: Sequence[np.ndarray], most: int = MOST) -> list[int]:
-    """The categories that the walks ([S+1, C] probabilities each) dwelt in or arrived at, the largest first.
+def chosen_categories(passed: Sequence[np.ndarray]) -> list[int]:
+    """At most MOST categories that the trajectories dwelt in or arrived at, the largest first.
 
-    A category counts by its mean share over the walk and its share at arrival, in the walk where that is largest.
+    A category counts by its mean share over all steps and its share at arrival, in the trajectory where that is
+    largest.
+
+    Args:
+        passed: the class vectors of each trajectory, [S+1, C] probabilities.
     """
-    weight = np.max([classes.mean(axis=0) + classes[-1] for classes in walks], axis=0)
-    return [int(index) for index in np.argsort(-weight, kind="stable")[:most]]
+    weight = np.max([classes.mean(axis=0) + classes[-1] for classes in passed], axis=0)
+    return [int(index) for index in np.argsort(-weight, kind="stable")[:MOST]]
 
 
-def itinerary_table(walks: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
-    """A row per channel and chosen category: channel, label, category, share at start, on average, at arrival."""
+def itinerary_table(passed: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """A row per channel and chosen category: channel, label, category, share at start, on average, at arrival.
+
+    Args:
+        passed: the class vectors of each channel, [S+1, C] probabilities.
+        labels: what each channel is called.
+        names: the C categories.
+    """
     rows = []
-    chosen = chosen_categories(walks)
-    for channel, (classes, label) in enumerate(zip(walks, labels, strict=True), start=1):
+    chosen = chosen_categories(passed)
+    for channel, (classes, label) in enumerate(zip(passed, labels, strict=True), start=1):
         for index in sorted(chosen, key=lambda index: -classes[-1, index]):
             shares = {"start": classes[0, index], "mean": classes[:, index].mean(), "arrival": classes[-1, index]}
             row = {"channel": channel, "label": label, "category": names[index]}
@@ -47,12 +58,17 @@ def in_words(shares: Sequence[float], names: Sequence[str], most: int = 3) -> st
     return ", ".join(f"{names[index].split(',')[0]} {shares[index]:.0%}".replace("%", " %") for index in order)
 
 
-def itinerary_streams(walks: Sequence[np.ndarray], names: Sequence[str], most_points: int = 240) -> dict:
-    """The streams as plain data for the page: names, colours and, of each channel, edges [streams + 1][points]."""
-    chosen = chosen_categories(walks)
+def itinerary_streams(passed: Sequence[np.ndarray], names: Sequence[str]) -> dict:
+    """The streams as plain data for the page: names, colours and, of each channel, edges [streams + 1][points].
+
+    Args:
+        passed: the class vectors of each channel, [S+1, C] probabilities.
+        names: the C categories.
+    """
+    chosen = chosen_categories(passed)
     channels = []
-    for classes in walks:
-        kept = np.unique(np.linspace(0, len(classes) - 1, min(len(classes), most_points)).round().astype(int))
+    for classes in passed:
+        kept = evenly(len(classes), MOST_POINTS)
         edges = stacked(classes[kept], chosen)
         channels.append(
             {
@@ -71,27 +87,31 @@ def itinerary_streams(walks: Sequence[np.ndarray], names: Sequence[str], most_po
 
 
 def itinerary_plot(
-    walks: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], path: Path, *, title: str
+    passed: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], path: Path, *, title: str
 ) -> None:
-    """The class vectors of three walks over time, each as a stacked stream with names.
+    """The class vectors of three trajectories over the steps, each as a stacked stream with names.
 
-    `walks`: [S+1, C] probabilities of each channel; `names`: the C categories.
+    Args:
+        passed: the class vectors of each channel, [S+1, C] probabilities.
+        labels: what each channel is called.
+        names: the C categories.
+        path: the picture.
+        title: in large type.
     """
-    chosen = chosen_categories(walks)
+    chosen = chosen_categories(passed)
     with context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(12, 1.35 + 2.35 * len(walks)), layout="constrained")
+        figure = Figure(figsize=(12, 1.35 + 2.35 * len(passed)), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.25, h_pad=0.14, hspace=0.02)
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, color=INK)
-        for place, (classes, label) in enumerate(zip(walks, labels, strict=True), start=1):
-            axis = figure.add_subplot(len(walks), 1, place)
+        for place, (classes, label) in enumerate(zip(passed, labels, strict=True), start=1):
+            axis = figure.add_subplot(len(passed), 1, place)
             _stream(axis, classes, chosen, names)
             axis.set_title(f"{place}  {label}", fontsize=10.5, color=INK, loc="left")
             ends = f"from {in_words(classes[0], names, 2)}   to {in_words(classes[-1], names)}"
             axis.set_title(ends, fontsize=8.5, color=QUIET, loc="right")
         axis.set_xlabel("step")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=160, metadata={"Software": None})
+        save(figure, path)
 
 
 def stacked(classes: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
@@ -108,7 +128,7 @@ def _stream(axis: Axes, classes: np.ndarray, chosen: Sequence[int], names: Seque
     texts = [names[index].split(",")[0] for index in chosen] + [f"{classes.shape[1] - len(chosen)} others"]
     inner = slice(len(steps) // 25, max(len(steps) - len(steps) // 8, len(steps) // 25 + 1))
     for low, high, colour, text in zip(edges, edges[1:], colours, texts, strict=False):
-        axis.fill_between(steps, low, high, color=colour, linewidth=0.4, edgecolor="#fbfaf7")
+        axis.fill_between(steps, low, high, color=colour, linewidth=0.4, edgecolor=PAPER)
         thick = (high - low)[inner]
         if thick.max() >= WORTH_NAMING:
             where = inner.start + int(thick.argmax())

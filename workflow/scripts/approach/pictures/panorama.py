@@ -1,4 +1,4 @@
-"""The panorama: a surveyed plane (survey.py) drawn as a relief with contour lines, walks and profiles."""
+"""The panorama: a surveyed plane (survey.py) drawn as a relief with contour lines, trajectories and profiles."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 from scipy.interpolate import RectBivariateSpline
 
-from approach.pictures.plots import INK, QUIET, RULE, STYLE
+from approach.pictures.plots import INK, QUIET, RULE, STYLE, save
 
 # From the valleys up. Both keep the order of lightness, so that they are read alike in print and by every eye.
 PALETTES = {
@@ -36,7 +36,13 @@ def panorama(
 ) -> None:
     """Draw the whole panorama: the map to scale, the profiles between arrivals, and what the plane cannot show.
 
-    `found` as `survey` returns it; `labels` names the three channels; `loss` what was measured; `colours` a palette.
+    Args:
+        found: as `survey.survey` returns it.
+        path: the picture.
+        labels: what the three channels are called.
+        loss: the name of the loss that was surveyed.
+        title: in large type.
+        colours: a palette, one of PALETTES.
     """
     width = 16.0
     x, y = found["x"], found["y"]
@@ -53,8 +59,8 @@ def panorama(
 
         axis = place(left, bottom, map_width, map_height)
         image = _map(axis, found, colours)
-        _walks(axis, found)
-        axis.set_xlabel("distance in the conditioning, along the longest way between two arrivals")
+        _trajectories(axis, found)
+        axis.set_xlabel("distance in the conditioning, along the longest side between two arrivals")
         axis.set_ylabel("and at right angles to it, to the same scale")
         axis.tick_params(colors=QUIET, length=3)
         bar = figure.colorbar(image, cax=place(left + map_width + 0.14, bottom, 0.13, map_height))
@@ -77,12 +83,11 @@ def panorama(
         figure.text(
             left / width, 0.80 / height, _caption(found, loss), fontsize=8, color=QUIET, va="top", linespacing=1.5
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        save(figure, path, DPI)
 
 
 def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixels: int = 1440) -> None:
-    """The relief with its contour lines alone, `pixels` wide, edge to edge: for a page that draws the walks itself."""
+    """The relief with its contour lines alone, `pixels` wide, edge to edge: the page draws the trajectories itself."""
     x, y = found["x"], found["y"]
     with context(STYLE):
         figure = Figure(figsize=(pixels / 200, pixels / 200 * (y[-1] - y[0]) / (x[-1] - x[0])))
@@ -90,12 +95,11 @@ def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixel
         axis = figure.add_axes((0, 0, 1, 1))
         _map(axis, found, colours)
         axis.set_axis_off()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=200, metadata={"Software": None})
+        save(figure, path, 200)
 
 
 def ridge(profile: np.ndarray) -> float:
-    """How much higher the way between two arrivals ([T] losses) leads than the higher of them; 0 where it does not."""
+    """How far the losses [T] between two arrivals rise above the higher of them; 0 where they do not."""
     return float(max(0.0, profile.max() - max(profile[0], profile[-1])))
 
 
@@ -143,24 +147,24 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
 
 
 def fog_distance(arrivals: np.ndarray) -> float:
-    """The distance from the plane at which a walk has all but gone: half the mean distance between arrivals [3, 2]."""
+    """The distance from the plane at which a trajectory has all but gone: half the mean between arrivals [3, 2]."""
     return float(np.mean([np.linalg.norm(arrivals[a - 1] - arrivals[b - 1]) for a, b in PAIRS])) / 2 or 1.0
 
 
-def _walks(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
-    """Each walk as a line that is crisp on the plane and dissolves with its distance from it, into fog."""
+def _trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
+    """Each trajectory as a line that is crisp on the plane and dissolves with its distance from it, into fog."""
     gone = fog_distance(found["arrivals"])
-    walks = [found[f"trajectory_{number}"] for number in (1, 2, 3)]
-    _fog(axis, walks, gone)
+    seen = [found[f"trajectory_{number}"] for number in (1, 2, 3)]
+    _fog(axis, seen, gone)
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
-    for number, (walk, colour) in enumerate(zip(walks, CHANNELS, strict=True), start=1):
-        points = walk[:, :2]
-        clear = np.exp(-2 * ((walk[1:, 2] + walk[:-1, 2]) / 2 / gone) ** 2)
+    for number, (trajectory, colour) in enumerate(zip(seen, CHANNELS, strict=True), start=1):
+        points = trajectory[:, :2]
+        clear = np.exp(-2 * ((trajectory[1:, 2] + trajectory[:-1, 2]) / 2 / gone) ** 2)
         segments = np.stack([points[:-1], points[1:]], axis=1)
         for shade, strength, wide in ((NIGHT, clear, 4.4), (colour, np.minimum(1, 1.6 * clear), 2.4)):
             shades = np.column_stack([np.tile(to_rgb(shade), (len(clear), 1)), strength])
             axis.add_collection(LineCollection(segments, colors=shades, linewidths=wide, zorder=4))
-        # In the fog only a pencil line is left of the way.
+        # In the fog only a pencil line is left.
         axis.plot(*points.T, color=NIGHT, linewidth=0.7, alpha=0.45, linestyle=(0, (1, 2.5)), zorder=3)
         x, y = points[-1]
         axis.plot(x, y, "o", color=colour, markersize=13, markeredgecolor=NIGHT, markeredgewidth=1.1, zorder=6)
@@ -172,13 +176,13 @@ def _walks(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
             )
 
 
-def _fog(axis: Axes, walks: Sequence[np.ndarray], gone: float) -> None:
-    """Fog over the walks ([S+1, 3] each), the wider and denser the further they are from the plane."""
+def _fog(axis: Axes, seen: Sequence[np.ndarray], gone: float) -> None:
+    """Fog over the trajectories ([S+1, 3] each), the wider and denser the further they are from the plane."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     x, y = np.linspace(left, right, 240), np.linspace(low, high, 160)
     thick = np.zeros((len(y), len(x)))
-    for walk in walks:
-        for at_x, at_y, away in walk[:: max(1, len(walk) // 150)]:
+    for trajectory in seen:
+        for at_x, at_y, away in trajectory[:: max(1, len(trajectory) // 150)]:
             far = away / gone
             reach = gone * (0.06 + 0.2 * min(far, 1.5))
             near_x, near_y = (np.exp(-(((side - at) / reach) ** 2) / 2) for side, at in ((x, at_x), (y, at_y)))
@@ -190,14 +194,16 @@ def _fog(axis: Axes, walks: Sequence[np.ndarray], gone: float) -> None:
 def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
     """The loss along the straight line between two arrivals."""
     a, b = PAIRS[number]
-    way, profile = found["profile_x"][number], found["profiles"][number]
+    along, profile = found["profile_x"][number], found["profiles"][number]
     whole = found["profiles"]
-    axis.fill_between(way, whole.min() - 0.12 * np.ptp(whole) - 1e-9, profile, color="#8fa6ae", alpha=0.28, linewidth=0)
-    axis.plot(way, profile, color=INK, linewidth=1.5)
+    axis.fill_between(
+        along, whole.min() - 0.12 * np.ptp(whole) - 1e-9, profile, color="#8fa6ae", alpha=0.28, linewidth=0
+    )
+    axis.plot(along, profile, color=INK, linewidth=1.5)
     for place, channel in ((0, a), (-1, b)):
-        axis.plot(way[place], profile[place], "o", color=CHANNELS_ON_PAPER[channel - 1], markersize=7, clip_on=False)
-    axis.set_ylim(whole.min() - 0.12 * np.ptp(whole) - 1e-9, whole.max() + 0.18 * np.ptp(whole) + 1e-9)
-    axis.set_xlim(way[0], max(way[-1], 1e-9))
+        axis.plot(along[place], profile[place], "o", color=CHANNELS_ON_PAPER[channel - 1], markersize=7, clip_on=False)
+    axis.set_ylim(bottom, whole.max() + 0.18 * np.ptp(whole) + 1e-9)
+    axis.set_xlim(along[0], max(along[-1], 1e-9))
     axis.margins(x=0)
     above = ridge(profile)
     share = above / max(profile[0], profile[-1], 1e-12)
@@ -218,11 +224,11 @@ def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
         (
             f"Height is the {loss} loss at {width} x {height} points of the plane that the arrivals define in the "
             "generator's 256-dimensional conditioning",
-            "(z and the embedded class vector); both axes are to scale. Walks are seen at right angles to the plane; "
-            "with their distance from it",
+            "(z and the embedded class vector); both axes are to scale. Trajectories are seen at right angles to the "
+            "plane; with their distance from it",
             f"they dissolve into fog (all but gone at {fog_distance(found['arrivals']):.3g}), and a dotted line is "
             "left. What the plane cannot show: the other 254 dimensions.",
-            "A walk need not cross these ridges, it may pass them at a distance; and most points of the plane are "
-            "conditionings that no latent of the search gives.",
+            "A trajectory need not cross these ridges, it may pass them at a distance; and most points of the plane "
+            "are conditionings that no latent gives.",
         )
     )

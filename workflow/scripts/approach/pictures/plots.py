@@ -68,7 +68,7 @@ def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title:
             _curves(axis, part, further)
             axis.set_xlabel("step" if place > len(panels) - columns else "")
             axis.set_ylabel("loss" if place % columns == 1 % columns else "")
-        _save(figure, path)
+        save(figure, path)
 
 
 def metrics_plot(trajectories: pd.DataFrame, path: Path, *, axes: Sequence[str], title: str = "") -> None:
@@ -101,7 +101,7 @@ def metrics_plot(trajectories: pd.DataFrame, path: Path, *, axes: Sequence[str],
             axis.set_xlabel(across)
         note = "Median arrival over seeds, below it the middle 80 %. Nearer is darker; the frame marks the nearest."
         figure.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=QUIET)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _curves(axis: Axes, part: pd.DataFrame, further: Sequence[str]) -> None:
@@ -225,6 +225,12 @@ def _figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: int = 160) -> None:
+    """Write a figure; the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160, metadata={"Software": None})
+    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most `most` of the indices 0 to count - 1, evenly, both ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

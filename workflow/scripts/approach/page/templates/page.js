@@ -122,7 +122,7 @@ document.addEventListener("keydown", (event) => {
   seek(goal);
 });
 
-// The frame of a channel's step: on the leg (there, or back) that the film is on, and of equals the nearest.
+// The frame of a channel's step: of the half (towards the arrival, or back) that the film is in, and of equals the nearest.
 function frameAt(channel, step) {
   const positions = film.channels[channel].positions, back = frame > film.turn;
   let best = 0, cost = Infinity;
@@ -281,11 +281,11 @@ function itinerary() {
 }
 
 function panorama() {
-  const data = film.panorama, canvas = $("walks"), map = $("map");
+  const data = film.panorama, canvas = $("trajectories"), map = $("map");
   map.src = data.map;
   map.width = 1440; map.height = Math.round(1440 * (data.extent[3] - data.extent[2]) / (data.extent[1] - data.extent[0]));
   $("panorama-link").href = data.whole;
-  $("panorama-note").textContent = `The ${data.loss} loss on the plane through the three arrivals. A search is far from this plane for most of its way: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.`;
+  $("panorama-note").textContent = `The ${data.loss} loss on the plane through the three arrivals. A trajectory is far from this plane for most of its steps: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.`;
   const style = ["#e8b04a", "#f0705a", "#7ad3da"];
   const draw = () => {
     const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
@@ -298,24 +298,24 @@ function panorama() {
     const [left, right, low, high] = data.extent;
     const x = (value) => (value - left) / (right - left) * width, y = (value) => (high - value) / (high - low) * height;
     const unit = clamp(width / 900, 0.6, 1.2);
-    data.walks.forEach((walk, index) => {
+    data.trajectories.forEach((trajectory, index) => {
       const now = position(index);
-      for (let number = 1; number < walk.steps.length; number++) {
-        const clear = Math.exp(-2 * (walk.away[number] / data.gone) ** 2);
-        const walked = walk.steps[number] <= now;
+      for (let number = 1; number < trajectory.steps.length; number++) {
+        const clear = Math.exp(-2 * (trajectory.away[number] / data.gone) ** 2);
+        const passed = trajectory.steps[number] <= now;
         for (const [colour, wide, much] of [["#0d1419", 4.4, 0.5], [style[index], 2.2, 1]]) {
-          pen.globalAlpha = clear * much * (walked ? 1 : 0.22);
+          pen.globalAlpha = clear * much * (passed ? 1 : 0.22);
           pen.strokeStyle = colour; pen.lineWidth = wide * unit;
-          pen.beginPath(); pen.moveTo(x(walk.x[number - 1]), y(walk.y[number - 1])); pen.lineTo(x(walk.x[number]), y(walk.y[number])); pen.stroke();
+          pen.beginPath(); pen.moveTo(x(trajectory.x[number - 1]), y(trajectory.y[number - 1])); pen.lineTo(x(trajectory.x[number]), y(trajectory.y[number])); pen.stroke();
         }
       }
-      const end = walk.x.length - 1;
+      const end = trajectory.x.length - 1;
       pen.globalAlpha = 0.9; pen.strokeStyle = style[index]; pen.lineWidth = 1.4;
-      pen.beginPath(); pen.arc(x(walk.x[end]), y(walk.y[end]), 11 * unit, 0, 7); pen.stroke();
+      pen.beginPath(); pen.arc(x(trajectory.x[end]), y(trajectory.y[end]), 11 * unit, 0, 7); pen.stroke();
     });
-    data.walks.forEach((walk, index) => {
-      const now = position(index), px = x(at(walk.steps, walk.x, now)), py = y(at(walk.steps, walk.y, now));
-      const far = at(walk.steps, walk.away, now) / data.gone, clear = Math.exp(-2 * far * far);
+    data.trajectories.forEach((trajectory, index) => {
+      const now = position(index), px = x(at(trajectory.steps, trajectory.x, now)), py = y(at(trajectory.steps, trajectory.y, now));
+      const far = at(trajectory.steps, trajectory.away, now) / data.gone, clear = Math.exp(-2 * far * far);
       const reach = (14 + 46 * Math.min(far, 1.3)) * unit;
       const fog = pen.createRadialGradient(px, py, 0, px, py, reach);
       fog.addColorStop(0, "rgba(244,241,234,.75)"); fog.addColorStop(1, "rgba(244,241,234,0)");
@@ -349,7 +349,7 @@ function captions() {
     const step = html("span"), top = html("span");
     const row = html("li", { class: `c${index + 1}` }, html("b", {}, channel.label), step, top);
     if (channel.failed) row.append(html("span", { class: "failed" }, `failed: stopped at step ${channel.last_step}, where its loss was no longer a number`));
-    if (channel.missing) row.append(html("span", { class: "failed" }, "missing: no record of this walk was found"));
+    if (channel.missing) row.append(html("span", { class: "failed" }, "missing: no record of this inversion was found"));
     updates.push(() => {
       step.textContent = `step ${stepNow(index)} · loss ${figures(channel.said[frame])}`;
       top.textContent = channel.tops[frame] === null ? "" : channel.names[channel.tops[frame]];
@@ -394,12 +394,12 @@ function arrivals() {
     gallery.append(...[...gallery.children].sort((a, b) => place(a) - place(b)));
   });
   for (const tile of gallery.children) tile.addEventListener("click", () => {
-    const walk = tile.dataset.walk, known = chosen.indexOf(walk);
-    if (known >= 0) chosen.splice(known, 1); else { chosen.push(walk); if (chosen.length > 3) chosen.shift(); }
-    for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.walk));
+    const trajectory = tile.dataset.trajectory, known = chosen.indexOf(trajectory);
+    if (known >= 0) chosen.splice(known, 1); else { chosen.push(trajectory); if (chosen.length > 3) chosen.shift(); }
+    for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.trajectory));
     $("chosen").hidden = chosen.length !== 3;
-    $("chosen").textContent = DATA.film_command.replace("WALKS", chosen.join('\\",\\"'));
-    $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and no walk again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
+    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('\\",\\"'));
+    $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and inverts nothing again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
 }
 })();
