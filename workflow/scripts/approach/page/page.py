@@ -159,12 +159,7 @@ def page(
             *((key, _text(record[key])) for key in ("versions", "sha256") if key in record),
         ],
         links=links,
-        data=finite(
-            {
-                "films": films,
-                "film_command": film_command(record.get("command", "snakemake --cores all"), ["TRAJECTORIES"]),
-            }
-        ),
+        data=finite({"films": films, "film_command": film_command(command, ["TRAJECTORIES"])}),
     )
 
 
