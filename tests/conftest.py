@@ -1,10 +1,11 @@
-"""Shared fixtures: the project's folder, the public test data, a tiny generator, real Snakemake runs, a browser."""
+"""Shared fixtures: the project's folder, the public test data, a tiny generator, Snakemake runs, a browser, a GPU."""
 
 import json
 import os
 from pathlib import Path
 
 import pytest
+import torch
 from approach.biggan.format import read_config
 from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
@@ -16,6 +17,16 @@ from safetensors.torch import save_file
 # The tests' models are tiny: a second thread only waits for the first.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
+# A test that uses one of these fixtures has the marker of the same name.
+MARKING = ("browser", "slurm", "gpu")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need."""
+    for item in items:
+        for name in set(MARKING).intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(name)
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +80,11 @@ def browser():
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def gpu() -> torch.device:
+    """A CUDA device."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return torch.device("cuda")

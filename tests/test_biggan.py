@@ -14,6 +14,8 @@ from approach.trajectories import read_trajectory
 from helpers.runs import Workflow
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory, root):

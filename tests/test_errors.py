@@ -20,6 +20,7 @@ def refused(workflow, *, before_jobs=True, hydra="", **keys):
     return lines[0]
 
 
+@pytest.mark.slow
 def test_mistyped_keys_and_values(workflow):
     assert "did you mean loss?" in refused(workflow, los="l2")
     assert "did you mean video.fps?" in refused(workflow, hydra="video.fsp=3")
@@ -31,6 +32,7 @@ def test_mistyped_keys_and_values(workflow):
     assert "name='../up'" in refused(workflow, name="../up")
 
 
+@pytest.mark.slow
 def test_targets_that_are_no_pictures(workflow):
     folder = workflow.folder
     assert "no such file" in refused(workflow, target="missing.jpg")
@@ -44,6 +46,7 @@ def test_targets_that_are_no_pictures(workflow):
     assert "huge.png" in refused(workflow, target="huge.png")
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit(workflow, tiny):
     broken = workflow.folder / "broken.safetensors"
     broken.write_bytes((tiny / "generator.safetensors").read_bytes()[:5000])
@@ -62,6 +65,7 @@ def test_a_class_that_the_generator_does_not_have(workflow):
     assert "no class 'vally'; did you mean valley?" in refused(workflow, hydra="start.classes=[vally]")
 
 
+@pytest.mark.slow
 def test_another_target_under_the_same_name_is_refused(workflow):
     folder = workflow.folder
     for name, colour in (("one", "red"), ("two", "blue")):

@@ -97,6 +97,7 @@ def test_float32_is_no_further_from_float64_than_the_package(tiny):
     assert mine <= 1.5 * theirs
 
 
+@pytest.mark.slow
 def test_full_size_128(shared):
     """BigGAN-deep-128 in the published shape, seeded weights: float64 and float32 against the package."""
     config = read_config(shared / "biggan" / "biggan-deep-128-config.json")
@@ -110,6 +111,7 @@ def test_full_size_128(shared):
     assert mine <= 1.5 * theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512])
 def test_larger_architectures_at_a_small_width(shared, tmp_path, size):
     raw = json.loads((shared / "biggan" / f"biggan-deep-{size}-config.json").read_text())

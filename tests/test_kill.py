@@ -16,6 +16,8 @@ from approach.inversion import checkpoint
 from helpers.paths import ROOT
 from helpers.runs import Workflow
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 1200}
 SETTING = "loss~pyramid+lr~0.05"
 TRAJECTORIES = f"results/kill/{SETTING}/trajectories/0-1.safetensors"

@@ -2,8 +2,11 @@
 
 import subprocess
 
+import pytest
 from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import count_jobs
+
+pytestmark = pytest.mark.slow
 
 OUTER = """
 module inversions:

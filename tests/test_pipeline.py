@@ -17,6 +17,8 @@ from approach.trajectories import read_trajectory
 from helpers.runs import Workflow
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ["loss~l2+lr~0.05", "loss~pyramid+lr~0.05"]
 SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 

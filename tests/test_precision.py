@@ -107,6 +107,7 @@ def test_bf16_where_onednn_has_no_layout_for_it(tiny, monkeypatch):
     assert 0 < (found["bf16"] - found["float32"]).abs().max() < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(missing_compiler(torch.device("cpu"))), reason="no C++ compiler")
 def test_compiled_equals_eager(tiny):
     config, weights = tiny

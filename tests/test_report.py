@@ -9,6 +9,8 @@ from helpers.runs import Workflow
 from PIL import Image
 from safetensors.numpy import save_file
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"name": "told", "loss": "l2", "seeds": 3, "steps": 4}
 FILM = "starts+loss~l2+lr~0.05"
 LOOK = {"size": 64, "scaling": "nearest", "gap": 2, "margin": 2}

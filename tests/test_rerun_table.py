@@ -11,6 +11,8 @@ from helpers.paths import ROOT
 from helpers.runs import Workflow, count_jobs
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"name": "table", "loss": "l2", "seeds": 3, "steps": 4, "target": "target.png"}
 LIBRARY = "workflow/scripts/approach"
 FILM = "results/table/films/starts+loss~l2+lr~0.05"

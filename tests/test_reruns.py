@@ -14,6 +14,8 @@ from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import Workflow, count_jobs
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"name": "looks", "loss": "l2", "seeds": 3, "steps": 4}
 LOOKS = "panorama.grid=6 video.exhibition=true video.height=90 video.mbit=1"
 MAKES_LATENTS_OR_FRAMES = {"invert", "stills", "frame_distance", "survey", "render"}

@@ -21,12 +21,6 @@ from helpers.runs import Workflow, count_jobs
 
 ETC = Path("/etc/slurm")
 DAEMONS = ("munged", "slurmctld", "slurmd")
-ALLOWED = os.environ.get("SLURM_SANDBOX") == "1" and os.geteuid() == 0 and not (ETC / "slurm.conf").exists()
-sandboxed = pytest.mark.skipif(
-    not ALLOWED or not all(shutil.which(daemon, path=f"{os.environ['PATH']}:/usr/sbin") for daemon in DAEMONS),
-    reason="a Slurm of its own needs SLURM_SANDBOX=1, root, Debian's slurmctld, slurmd, munge, and no slurm.conf",
-)
-
 # Without accounting, with one stand-in card. SLURM_CONF alone would not reach the jobs' own commands.
 SLURM_CONF = """
 ClusterName=sandbox
@@ -58,7 +52,7 @@ KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps"
 # All the kinds of jobs: alone, on the card, gathered per setting, gathered for the experiment. Films are left out.
 ONLY = ("--until", "montage", "montage_of_arrivals")
 SETTING = "loss~l2+lr~0.05"
-WALKS = f"results/cluster/{SETTING}"
+FOLDER = f"results/cluster/{SETTING}"
 BATCHES = ("0-1", "2-3")
 
 
@@ -87,9 +81,23 @@ def until(condition, what: str, patience: float = 300):
     raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
 
 
+def why_no_slurm() -> str | None:
+    """Why no Slurm can be started here, or None."""
+    if os.environ.get("SLURM_SANDBOX") != "1":
+        return "SLURM_SANDBOX=1 allows the tests to write to /etc/slurm"
+    if os.geteuid() != 0:
+        return "only root can start Slurm's daemons"
+    if (ETC / "slurm.conf").exists():
+        return f"this machine has a Slurm already ({ETC}/slurm.conf)"
+    missing = [daemon for daemon in DAEMONS if not shutil.which(daemon, path=f"{os.environ['PATH']}:/usr/sbin")]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
 @pytest.fixture
 def slurm():
     """A running Slurm; its folder lies outside pytest's, whose folders munged's user may not enter."""
+    if why_not := why_no_slurm():
+        pytest.skip(why_not)
     folder = Path(tempfile.mkdtemp(prefix="slurm-sandbox-", dir="/tmp"))
     folder.chmod(0o755)
     for name in ("munge", "state", "spool"):
@@ -148,20 +156,20 @@ def jobs() -> dict[str, dict[str, str]]:
 
 
 def step_of(log: Path) -> int:
-    """The step that a walk's log says last."""
+    """The step that an inversion's log says last."""
     steps = re.findall(r"step (\d+)/", log.read_text()) if log.exists() else []
     return int(steps[-1]) if steps else 0
 
 
-def walk_of(batch: str) -> str | None:
-    """The id of the running job that walks a batch."""
+def job_of(batch: str) -> str | None:
+    """The id of the running job that inverts a batch."""
     for number, fields in jobs().items():
         if fields["JobState"] == "RUNNING" and "invert" in fields["Comment"] and batch in fields["Comment"]:
             return number
     return None
 
 
-@sandboxed
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, tiny_words, slurm, request):
     local = Workflow(tmp_path / "local", tiny_words)
@@ -169,8 +177,8 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
     for workflow in (local, cluster):
         workflow.folder.mkdir()
     local.done("--until", "invert", **KEYS)
-    walks = [f"{WALKS}/trajectories/{batch}.safetensors" for batch in BATCHES]
-    wanted = [(local.folder / walk).read_bytes() for walk in walks]
+    batches = [f"{FOLDER}/trajectories/{batch}.safetensors" for batch in BATCHES]
+    wanted = [(local.folder / batch_file).read_bytes() for batch_file in batches]
 
     began = time.monotonic()
     with (tmp_path / "first.log").open("w") as log:
@@ -179,21 +187,21 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
         )
     request.addfinalizer(first.kill)
     logs = {batch: cluster.folder / f"logs/cluster/{SETTING}/invert/{batch}.log" for batch in BATCHES}
-    batch = until(lambda: next((b for b, log in logs.items() if step_of(log) >= 20), None), "a walk under way")
-    number = until(lambda: walk_of(batch), f"the job of {batch}")
+    batch = until(lambda: next((b for b, log in logs.items() if step_of(log) >= 20), None), "an inversion under way")
+    number = until(lambda: job_of(batch), f"the job of {batch}")
     assert "gpu" in str({key: value for key, value in jobs()[number].items() if "Tres" in key or "TRES" in key})
     said("scancel", number)
     assert first.wait(600) == 1
     assert jobs()[number]["JobState"] == "CANCELLED"
     assert "the same command goes on from here" in logs[batch].read_text()
-    assert not (cluster.folder / f"{WALKS}/trajectories/{batch}.safetensors").exists()
+    assert not (cluster.folder / f"{FOLDER}/trajectories/{batch}.safetensors").exists()
     other = BATCHES[1 - BATCHES.index(batch)]
-    assert (cluster.folder / f"{WALKS}/trajectories/{other}.safetensors").exists()
+    assert (cluster.folder / f"{FOLDER}/trajectories/{other}.safetensors").exists()
 
     cluster.done(*ONLY, **KEYS)
     assert "goes on at step" in logs[batch].read_text()
-    assert [(cluster.folder / walk).read_bytes() for walk in walks] == wanted
-    assert (cluster.folder / WALKS / "montage.png").exists()
+    assert [(cluster.folder / batch_file).read_bytes() for batch_file in batches] == wanted
+    assert (cluster.folder / FOLDER / "montage.png").exists()
     assert (cluster.folder / "results/cluster/montage.png").exists()
     table = "\n".join(f"{n} {job['JobState']} {job['RunTime']} {job['Comment'][:90]}" for n, job in jobs().items())
     print(f"{time.monotonic() - began:.0f} s, {len(jobs())} jobs\n{table}")
@@ -223,7 +231,7 @@ def test_a_gpu_is_asked_for_where_the_device_is_one(monkeypatch):
     assert gpus_needed("auto") == (resolve_device("auto") == "mps")
 
 
-def test_the_gpu_profile_gives_the_card_to_one_job_and_walks_more_seeds_in_it(workflow):
+def test_the_gpu_profile_gives_the_card_to_one_job_and_inverts_more_seeds_in_it(workflow):
     local, gpu = (str(ROOT / "profiles" / name) for name in ("default", "gpu"))
     keys = {"name": "cards", "loss": "l2", "seeds": 20, "steps": 2}
     command = [gpu if word == local else word for word in workflow.command("-n", "--until", "invert", **keys)]

@@ -85,6 +85,7 @@ def finished(process):
     assert process.returncode == 0, said.decode()[-3000:]
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finished(training_run(shard, whole))
@@ -107,6 +108,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
     assert steps[0] == steps[1]
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp_path):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=352"]
