@@ -4,11 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
 from approach.planning.estimate import closing_lines
 from approach.planning.plan import generator_files, make_plan
+from approach.sources import sha256_of
+from approach.trajectories import write_trajectories
 from PIL import Image
 
 SETTINGS = ["loss~l2+lr~0.05", "loss~ssim+lr~0.05"]
@@ -210,3 +213,18 @@ def test_the_last_words_name_only_what_is_there(root, anywhere, plan):
         file.touch()
     assert closing_lines(plan)[:2] == [f"film: {triptych}", f"page: {page}"]
     assert SSIM_FILM not in "".join(closing_lines(plan))
+
+
+def test_trajectories_of_another_target_are_found_in_any_setting(root, anywhere):
+    Image.new("RGB", (8, 8), "red").save("target.png")
+    plan = planned(root, target="target.png")
+    sums = {"target": sha256_of("target.png"), "generator": sha256_of(plan.base["generator"]["weights"])}
+    for setting, target in zip(SETTINGS, (sums["target"], "0" * 64), strict=True):
+        made_from = {"target": {"sha256": target}, "generator": {"sha256": sums["generator"]}}
+        file = Path(plan.batch_files(setting)[0])
+        file.parent.mkdir(parents=True)
+        arrays = np.zeros((3, 2, 4), np.float32)
+        write_trajectories(file, [0, 1, 2], arrays, arrays, {"seeds": [0, 1, 2], "made_from": made_from})
+    with pytest.raises(UserError, match=r"made from another target than target\.png is now: .*overwrite=true"):
+        check_before_jobs(plan)
+    check_before_jobs(planned(root, target="target.png", overwrite=True))
