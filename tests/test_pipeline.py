@@ -49,8 +49,8 @@ def test_every_product_of_the_contract_is_there(results):
 
 def test_the_terminal_says_what_comes_and_what_came(finished):
     said = finished.result.stderr
-    assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to walk; 2 films" in said
-    assert "of walking" in said
+    assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to invert; 2 films" in said
+    assert "inversions: about" in said
     assert "MB on disk" in said
     assert "film: results/sweep/films/starts+loss~l2+lr~0.05/triptych.mp4" in said
     assert "page: results/sweep/page/index.html" in said

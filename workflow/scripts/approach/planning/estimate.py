@@ -1,6 +1,8 @@
 """What a run will cost, said before the first job, and what there is to see, said after the last. No torch."""
 
+import csv
 import json
+import math
 import shlex
 import time
 from pathlib import Path
@@ -13,15 +15,26 @@ from approach.planning.plan import Plan
 from approach.sources import is_url
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
-# Set by bench/inversion.py's float32 rows, see docs/performance.md.
+# From bench/inversion.py's float32 rows, see docs/performance.md.
 PASSES = 2  # a backward pass to the latents alone costs about a forward one
-LPIPS_SHARE = 1.3  # a walk with LPIPS against one without
+LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
 EFFICIENCY = 0.5  # of a matrix product's speed that convolutions reach
-OVERHEAD = 0.015  # seconds of a seed's step whatever the generator
+OVERHEAD = 0.015  # seconds of a seed's step, whatever the generator
+LOOKS = 5  # times that the machine's speed is measured
+UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
+
+Range = tuple[float, float]
 
 
 def gigaflops(architecture: dict) -> float:
-    """Multiplications and additions of one forward pass, in 10^9, counted from the published configuration."""
+    """Count the work of a generator.
+
+    Args:
+        architecture: the published configuration.
+
+    Returns:
+        Multiplications and additions of one image's forward pass, in 10^9.
+    """
     width, side, total = architecture["channel_width"], 4, 0.0
     for up, wide_in, wide_out in architecture["layers"]:
         inside, outside = wide_in * width, wide_out * width
@@ -31,48 +44,82 @@ def gigaflops(architecture: dict) -> float:
     return 2 * (total + side**2 * width * 27) / 1e9
 
 
-def machine_gigaflops() -> float:
-    """What this machine's CPU does in a float32 matrix product: the best of some looks, for other work disturbs."""
+def machine_gigaflops() -> list[float]:
+    """Measure what this machine's CPU does in a float32 matrix product, several times: other work disturbs.
+
+    Returns:
+        10^9 multiplications and additions a second, one figure a look.
+    """
     matrix = np.ones((1024, 1024), dtype=np.float32)
-    best, end = float("inf"), time.perf_counter() + 0.2
-    while time.perf_counter() < end:
+    looks = []
+    matrix @ matrix  # the first product also starts the threads
+    for _ in range(LOOKS):
         began = time.perf_counter()
         matrix @ matrix
-        best = min(best, time.perf_counter() - began)
-    return 2 * 1024**3 / best / 1e9
+        looks.append(2 * 1024**3 / (time.perf_counter() - began) / 1e9)
+    return looks
 
 
-def seconds_per_step(plan: Plan) -> tuple[float, str]:
-    """Seconds for one step of one seed, and where that figure is from: this experiment's past walks, or a guess."""
+def benchmark_seconds(file: Path) -> float | None:
+    """Read how long a job took.
+
+    Args:
+        file: a benchmark that Snakemake wrote; a run that was killed may have left it empty or cut short.
+
+    Returns:
+        Seconds, or None where the file does not say.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as table:
+            seconds = float(next(csv.DictReader(table, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def seconds_per_step(plan: Plan) -> tuple[Range, str]:
+    """Estimate the time of one step of one seed.
+
+    Returns:
+        Seconds, from and to, and what they are taken from: this experiment's past inversions, or a guess.
+    """
     measured = []
     for setting in plan.settings.values():
         for batch, seeds in setting.batches.items():
-            file = Path("benchmarks") / plan.name / setting.id / "invert" / f"{batch}.tsv"
-            seconds = benchmark_seconds(file)
+            seconds = benchmark_seconds(Path("benchmarks") / plan.name / setting.id / "invert" / f"{batch}.tsv")
             if seconds is not None:
                 measured.append(seconds / (plan.base["steps"] + 1) / max(1, len(seeds)))
     if measured:
-        return float(np.median(measured)), "from this experiment's past walks"
+        return (float(np.quantile(measured, 0.25)), float(np.quantile(measured, 0.75))), "as its past inversions took"
     architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
     return guessed_seconds(architecture, uses_lpips(plan.base)), "a guess from this machine's CPU"
 
 
-def benchmark_seconds(file: Path) -> float | None:
-    """The seconds that one of Snakemake's benchmark files tells; None where it is missing, empty or damaged."""
-    try:
-        return float(file.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
-    except (OSError, ValueError, IndexError):  # a full disk or a kill leaves half a file, or none
-        return None
+def guessed_seconds(architecture: dict, lpips: bool) -> Range:
+    """Guess the time of one step of one seed in float32 on this machine's CPU.
 
-
-def guessed_seconds(architecture: dict, lpips: bool) -> float:
-    """Seconds for one step of one seed in float32 on this machine's CPU."""
+    Returns:
+        Seconds: at the fastest speed that was measured, and at the slowest with what the guess leaves out.
+    """
     work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if lpips else 1)
-    return work / (machine_gigaflops() * EFFICIENCY) + OVERHEAD
+    speeds = machine_gigaflops()
+    return (
+        work / (max(speeds) * EFFICIENCY) + OVERHEAD,
+        UNSURE * (work / (min(speeds) * EFFICIENCY) + OVERHEAD),
+    )
 
 
-def missing_walks(plan: Plan) -> int:
-    """Trajectories that are not on disk yet."""
+def duration_range(seconds: Range) -> str:
+    """Seconds from and to, in words: "40 to 90 min", "50 s to 3 min", or "40 min" where both read the same."""
+    low, high = (duration(value) for value in seconds)
+    if low == high:
+        return low
+    (number, unit), (_, other) = low.split(" ", 1), high.split(" ", 1)
+    return f"{number if unit == other else low} to {high}"
+
+
+def missing_trajectories(plan: Plan) -> int:
+    """Count the trajectories that are not on disk yet."""
     folder = Path("results") / plan.name
     return sum(
         len(seeds)
@@ -83,20 +130,22 @@ def missing_walks(plan: Plan) -> int:
 
 
 def summary_lines(plan: Plan) -> list[str]:
-    """What is about to happen: trajectories, time, disk; films that cannot be; settings left on disk."""
+    """Say what is about to happen: trajectories, time, disk; films that cannot be; settings left on disk."""
     settings, seeds, steps = len(plan.settings), len(plan.seeds), plan.base["steps"]
     architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
-    missing = missing_walks(plan)
-    per_walk = 4 * (steps + 1) * (architecture["z_dim"] + architecture["num_classes"])
+    missing = missing_trajectories(plan)
+    bytes_each = 4 * (steps + 1) * (architecture["z_dim"] + architecture["num_classes"])
     pixels = 3 * plan.base["video"]["seconds"] * plan.base["video"]["fps"] * architecture["output_dim"] ** 2
-    disk = settings * seeds * per_walk + len(plan.films) * pixels * 3
+    disk = settings * seeds * bytes_each + len(plan.films) * pixels * 3
     lines = [
-        f"{plan.name}: {settings} setting{'s' * (settings > 1)} x {seeds} seeds = {settings * seeds} trajectories "
-        f"of {steps} steps, {missing} of them to walk; {len(plan.films)} films"
+        f"{plan.name}: {counted(settings, 'setting')} x {counted(seeds, 'seed')} = "
+        f"{counted(settings * seeds, 'trajectory', 'trajectories')} of {counted(steps, 'step')}, "
+        f"{missing} of them to invert; {counted(len(plan.films), 'film')}"
     ]
     if missing:
-        each, source = seconds_per_step(plan)
-        lines.append(f"about {duration(missing * steps * each)} of walking ({source}), {disk / 1e6:.0f} MB on disk")
+        (low, high), source = seconds_per_step(plan)
+        time_text = duration_range((missing * steps * low, missing * steps * high))
+        lines.append(f"inversions: about {time_text} ({source}); {disk / 1e6:.0f} MB on disk")
     for file in plan.downloads:
         if not (Path("resources/downloads") / file).exists():
             lines.append(f"to download: {file}")
@@ -106,22 +155,31 @@ def summary_lines(plan: Plan) -> list[str]:
     return [*lines, *plan.notes]
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its noun: "1 film", "2 films"."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def left_over(plan: Plan) -> list[str]:
-    """Settings under results/ that are no longer in the sweep."""
+    """Name the settings under results/ that are no longer in the sweep."""
     folder = Path("results") / plan.name
     found = sorted(path.name for path in folder.glob("loss~*") if path.is_dir()) if folder.is_dir() else []
     return [name for name in found if name not in plan.settings]
 
 
 def closing_lines(plan: Plan) -> list[str]:
-    """Where film and page are, where this run made them; after the embedded generator also the way to BigGAN-deep."""
+    """Say where the films and the page are, as far as they were made.
+
+    After a whole run of the embedded generator the lines also say how to go on to BigGAN-deep.
+    """
     triptychs = [file for file in plan.per_film("triptych.mp4") if Path(file).is_file()]
     lines = [f"film: {file}" for file in triptychs[:4]]
     if len(triptychs) > 4:
         lines.append(f"      and {len(triptychs) - 4} more in {plan.results}/films/")
     page = Path(plan.results) / "page" / "index.html"
-    if page.is_file():
-        lines.append(f"page: {page}")
+    if not page.is_file():
+        return lines
+    lines.append(f"page: {page}")
     if plan.base["generator"]["name"] == "study":
         lines += towards_biggan(plan)
     return lines
@@ -133,10 +191,11 @@ def towards_biggan(plan: Plan) -> list[str]:
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
     architecture = json.loads((plan.root / "resources/biggan/biggan-deep-256.json").read_text(encoding="utf-8"))
-    seconds = 3 * 500 * guessed_seconds(architecture, lpips=True)
+    low, high = guessed_seconds(architecture, lpips=True)
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [
         "the same with BigGAN-deep-256" + ("" if own else " and the painting") + ":",
         f"  snakemake --cores all --config {shlex.join(words)}",
-        f"  (downloads {size} MB once; three walks take about {duration(seconds)} on this CPU, minutes on a GPU)",
+        f"  (downloads {size} MB once; three inversions take about {duration_range((1500 * low, 1500 * high))} on this "
+        "CPU, minutes on a GPU)",
     ]

@@ -1,0 +1,103 @@
+"""What a run says of its cost: from measurements, which are faked here."""
+
+import pytest
+from approach.planning import estimate
+from approach.planning.plan import make_plan
+
+TABLE = "s\th:m:s\tmax_rss\n{}\t0:01:00\t100.0\n"
+
+
+@pytest.fixture
+def plan(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return make_plan({"loss": "l2", "seeds": 4, "steps": 99, "seeds_per_job": 2}, root)
+
+
+def write(folder, batch, text):
+    file = folder / "benchmarks/study/loss~l2+lr~0.05/invert" / f"{batch}.tsv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "s\th:m:s\n", "s\th:m:s\n\n", "h:m:s\n0:01\n", TABLE.format("-"), TABLE.format("nan"), "\0\0\n\0"],
+)
+def test_a_damaged_benchmark_is_ignored(plan, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
+    assert estimate.benchmark_seconds(write(tmp_path, "0-1", text)) is None
+    assert "a guess" in "\n".join(estimate.summary_lines(plan))
+    write(tmp_path, "2-3", TABLE.format("60.0"))
+    assert "as its past inversions took" in "\n".join(estimate.summary_lines(plan))
+
+
+def test_bytes_that_are_no_text_are_ignored(tmp_path):
+    (tmp_path / "0.tsv").write_bytes(b"s\n\xff\xfe\n")
+    assert estimate.benchmark_seconds(tmp_path / "0.tsv") is None
+    assert estimate.benchmark_seconds(tmp_path / "absent.tsv") is None
+
+
+def test_past_inversions_give_the_time(plan, tmp_path):
+    write(tmp_path, "0-1", TABLE.format("200.0"))
+    (low, high), _ = estimate.seconds_per_step(plan)
+    assert low == high == 1.0  # 200 s for two seeds and a hundred rows
+    write(tmp_path, "2-3", TABLE.format("400.0"))
+    (low, high), _ = estimate.seconds_per_step(plan)
+    assert 1.0 <= low < high <= 2.0
+    assert "about 8 to 12 min" in "\n".join(estimate.summary_lines(plan))
+
+
+def test_a_guess_reaches_from_the_fastest_look_to_the_slowest(plan, monkeypatch):
+    architecture = {"channel_width": 128, "layers": [[True, 16, 8], [True, 8, 4], [True, 4, 2], [True, 2, 1]]}
+
+    def guess(*speeds):
+        monkeypatch.setattr(estimate, "machine_gigaflops", lambda: list(speeds))
+        return estimate.guessed_seconds(architecture, lpips=False)
+
+    alone, beside = guess(100.0, 100.0, 100.0), guess(100.0, 25.0, 60.0)
+    assert alone[0] == beside[0]
+    assert alone[0] < alone[1] < beside[1]
+    assert guess(60.0, 100.0, 25.0) == beside
+
+
+def test_the_machine_is_measured_more_than_once(monkeypatch):
+    clock = iter([0.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0, 4.5, 4.5, 5.0])
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(clock))
+    one_second = 2 * 1024**3 / 1e9
+    assert estimate.machine_gigaflops() == pytest.approx([one_second * f for f in (1, 0.5, 1, 2, 2)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ((2400, 5300), "40 to 88 min"),
+        ((50, 180), "50 s to 3 min"),
+        ((2400, 2410), "40 min"),
+        ((6000, 90_000), "1.7 to 25.0 h"),
+        ((90_000, 400_000), "25.0 h to 4.6 days"),
+    ],
+)
+def test_a_range_in_words(seconds, words):
+    assert estimate.duration_range(seconds) == words
+
+
+def test_only_what_was_made_is_named_at_the_end(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
+    assert estimate.closing_lines(plan) == []
+    film = tmp_path / "results/study/films" / next(iter(plan.films)) / "triptych.mp4"
+    film.parent.mkdir(parents=True)
+    film.touch()
+    assert estimate.closing_lines(plan) == [f"film: {film.relative_to(tmp_path)}"]
+    page = tmp_path / "results/study/page/index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert "page: results/study/page/index.html" in estimate.closing_lines(plan)
+    assert "experiment=wanderer" in "\n".join(estimate.closing_lines(plan))
+
+
+def test_one_is_not_many(plan, root, monkeypatch):
+    monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
+    assert estimate.summary_lines(plan)[0].startswith("study: 1 setting x 4 seeds = 4 trajectories of 99 steps, 4 of")
+    single = make_plan({"loss": "l2", "seeds": 1, "steps": 1}, root)
+    assert estimate.summary_lines(single)[0].startswith("study: 1 setting x 1 seed = 1 trajectory of 1 step, 1 of")
