@@ -1,5 +1,6 @@
-"""Films as configuration: which films a run has, in the grammar of `films:`. No torch."""
+"""The grammar of `films:`: which films a run has. No torch."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
@@ -7,6 +8,7 @@ from approach.errors import UserError
 
 RANKS = ("closest", "median", "farthest", "strangest")
 CHANNELS = 3
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def film_table(
@@ -15,57 +17,82 @@ def film_table(
     seeds: Sequence[int],
     spell: Callable[[dict], str],
 ) -> tuple[list[dict], list[str]]:
-    """All films of a run, and a line for each that cannot be.
+    """List the films of a run.
 
-    `films`: the `films:` table. Each entry has `vary` (seed, an axis, rank or trajectory), `of` (three members; for a
-    seed or an axis the first three where it is left out), for ranks optionally `by` (a measure), and any fixed keys
-    (`seed: 0`, `loss: l2`). `axes`: every swept key in schema order with its values; `spell` names a setting. An axis
-    left open gives a film for each of its values, and stands in the name even where it has one value, so that a film
-    keeps its path when the sweep grows or moves.
+    An entry of `films:` has `vary` (seed, an axis of the sweep, rank or trajectory), `of` (its three members; for a
+    seed or an axis by default the first three), for ranks optionally `by` (a metric), and keys that it fixes
+    (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands in the film's
+    name even where it has only one value, so that a film keeps its path when the sweep grows.
 
-    Returns films of {name, key, vary, of, by, candidates: [{setting, seed, values}]}: for ranks all walks that may be
-    chosen, otherwise the three in order. Raises UserError where the table itself is wrong.
+    Args:
+        films: the configuration's table of films.
+        axes: the values of every axis of the sweep, in schema order.
+        seeds: the run's seeds.
+        spell: gives a setting's name from its values.
+
+    Returns:
+        The films, each {name, key, vary, of, by, candidates: [{setting, seed, values}]}. The candidates are the three
+        trajectories in the order of the channels, or for ranks all that may be chosen. Then a line for each film that
+        this run cannot have, with the reason.
+
+    Raises:
+        UserError: an entry is wrong, whatever the run.
     """
     everything = {**axes, "seed": list(seeds)}
-    made, lines = [], []
+    made, notes = [], []
     for key, entry in films.items():
         vary, fixed = _checked(key, entry, everything)
-        members, why = _members(key, entry, everything)
+        members, why_not = _members(entry, everything)
         absent = [f"{name}={value}" for name, value in fixed.items() if value not in everything[name]]
         if absent:
-            why = f"{', '.join(absent)} is not part of this run"
-        if why:
-            lines.append(f"no film '{key}': {why}")
+            why_not = f"{', '.join(absent)} is not part of this run"
+        if why_not:
+            notes.append(f"no film '{key}': {why_not}")
             continue
         film = {"key": key, "vary": vary, "of": members, "by": entry.get("by")}
         if vary == "trajectory":
-            walks = [_named(key, member, axes=axes, seeds=seeds, spell=spell) for member in members]
-            made.append({"name": key, **film, "candidates": walks})
+            named = [_named(key, member, axes=axes, seeds=seeds, spell=spell) for member in members]
+            made.append({"name": key, **film, "candidates": named})
             continue
-        inner, shown = ("seed", seeds) if vary == "rank" else (vary, members)
-        open_axes = [name for name in everything if name not in fixed and name != inner]
+        varied, values_shown = ("seed", seeds) if vary == "rank" else (vary, members)
+        open_axes = [name for name in everything if name not in fixed and name != varied]
         for values in product(*(everything[name] for name in open_axes)):
             point = dict(zip(open_axes, values, strict=True))
-            walks = [{**fixed, **point, inner: member} for member in shown]
-            name = f"{key}+{spell(point)}" if point else key
-            made.append({"name": name, **film, "candidates": [_candidate(walk, axes, spell) for walk in walks]})
-    return made, lines
+            candidates = [_candidate({**fixed, **point, varied: value}, axes, spell) for value in values_shown]
+            made.append({"name": f"{key}+{spell(point)}" if point else key, **film, "candidates": candidates})
+    return made, notes
 
 
 def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> tuple[str, dict]:
-    """What a film varies and what it fixes; UserError where it names anything else."""
+    """Check an entry of the table.
+
+    Args:
+        key: the film's key.
+        entry: what the configuration says of it.
+        everything: the values of every axis, and the seeds.
+
+    Returns:
+        What the film varies, and the keys that it fixes.
+
+    Raises:
+        UserError: something else in the entry.
+    """
+    if not NAME.fullmatch(key):
+        raise UserError(f"films.{key}: a film's name has letters, digits, dots, hyphens and underscores")
     vary = (entry or {}).get("vary")
     if vary not in (*everything, "rank", "trajectory"):
         raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, 'rank', 'trajectory'])}")
     fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by")}
-    free = {"rank": ["seed"], "trajectory": list(everything)}.get(vary, [vary])
+    cannot_be_fixed = {"rank": ["seed"], "trajectory": list(everything)}.get(vary, [vary])
     for name in fixed:
-        if name not in everything or name in free:
+        if name not in everything or name in cannot_be_fixed:
             raise UserError(f"films.{key}.{name}: not a key that a film varying {vary} can fix")
+    if entry.get("by") is not None and vary != "rank":
+        raise UserError(f"films.{key}.by: only a film that varies rank is chosen by a metric")
     wanted = entry.get("of")
     if wanted is None:
         return vary, fixed
-    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(wanted)) < len(wanted):
+    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(map(str, wanted))) < len(wanted):
         raise UserError(f"films.{key}.of={wanted}: list three different members")
     if len(wanted) > CHANNELS:
         raise UserError(f"films.{key}.of={wanted}: a film has three channels, not {len(wanted)}")
@@ -74,8 +101,12 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     return vary, fixed
 
 
-def _members(key: str, entry: dict, everything: dict[str, Sequence]) -> tuple[list, str]:
-    """The three members of a film and, where there are not three, why."""
+def _members(entry: dict, everything: dict[str, Sequence]) -> tuple[list, str]:
+    """Find a film's members.
+
+    Returns:
+        The members, and where this run does not have three of them, why; otherwise an empty text.
+    """
     vary, wanted = entry["vary"], entry.get("of")
     if vary == "rank":
         wanted = wanted or ("closest", "median", "strangest")
@@ -84,21 +115,26 @@ def _members(key: str, entry: dict, everything: dict[str, Sequence]) -> tuple[li
     if len(members) < CHANNELS:
         return members, f"three channels need three members, and it has {_listed(members)}"
     if vary == "rank" and len(there) < CHANNELS:
-        return members, f"it chooses three of at least three walks, and this run has seeds {_listed(there)}"
+        return members, f"ranks need at least three trajectories, and this run has seeds {_listed(there)}"
     if vary not in ("rank", "trajectory") and (absent := [member for member in members if member not in there]):
         return members, f"{vary} {_listed(absent)} is not part of this run, which has {_listed(there)}"
     return members, ""
 
 
-def _candidate(walk: dict, axes: dict[str, Sequence], spell: Callable[[dict], str]) -> dict:
-    values = {axis: walk[axis] for axis in axes}
-    return {"setting": spell(values), "seed": walk["seed"], "values": values}
+def _candidate(point: dict, axes: dict[str, Sequence], spell: Callable[[dict], str]) -> dict:
+    """The trajectory at a point of the sweep and the seeds."""
+    values = {axis: point[axis] for axis in axes}
+    return {"setting": spell(values), "seed": point["seed"], "values": values}
 
 
 def _named(
     key: str, member: str, *, axes: dict[str, Sequence], seeds: Sequence[int], spell: Callable[[dict], str]
 ) -> dict:
-    """The candidate that `setting/seed` names."""
+    """The trajectory that `setting/seed` names.
+
+    Raises:
+        UserError: the run has no such trajectory.
+    """
     for values in product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         for seed in seeds:
