@@ -5,6 +5,8 @@ import types
 import typing
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
@@ -13,26 +15,55 @@ from approach.planning.schema import SWEEPABLE, leaves  # noqa: E402
 
 INTRODUCTION = """# Configuration
 
-Written by `make docs` from `workflow/scripts/approach/schema.py` and `config/`; edit those.
+Written by `make docs` from `workflow/scripts/approach/planning/schema.py` and `config/`; edit those.
 
-`config/` is a Hydra tree: a folder is a question, a file in it an answer, `config.yaml` holds what belongs to no
-folder. On the command line the short keys come after `--config`; every other key goes through `hydra="..."`, one Hydra
-override a word: `hydra="video.fps=30 optimizer.betas=[0.9,0.99]"`. What may be swept takes several values:
-`loss=l2,lpips`, `lr=0.02,0.05`, `lr="choice(0.02,0.05)"`, `hydra="optimizer.beta1=0,0.9"`, or `hydra.sweeper.params`
-in an experiment.
+`config/` is a Hydra tree. A folder is a choice, and each of its files is one option: `config/loss/` has `l1.yaml`,
+`ssim.yaml` and so on. `config.yaml` names the default option of each folder and holds the keys that belong to no
+folder. An experiment (`config/experiment/`) changes any of them, and what it says wins over the defaults.
 
-| short key | is |
+## The command line
+
+Short keys come after `--config`:
+
+| short key | value |
 | --- | --- |
 | `experiment` | a file of `config/experiment/` |
-| `name` | the folder under `results/` (default: the experiment, or the target's file stem) |
+| `name` | the folder under `results/`; by default the experiment's name, or with `target` the picture's |
 | `target` | a picture file or URL, or a file of `config/target/` |
 | `generator` | a file of `config/generator/` |
-| `loss` | a file of `config/loss/`; several are a sweep |
-| `lr` | `optimizer.lr`; several are a sweep |
+| `loss` | a file of `config/loss/`; several make a sweep |
+| `optimizer` | a file of `config/optimizer/` |
+| `start` | a file of `config/start/`; several make a sweep |
+| `lr` | `optimizer.lr`; several make a sweep |
 | `steps`, `seeds_per_job`, `device`, `graphs`, `overwrite` | the keys below |
-| `seeds` | N stands for 0..N-1; `0,3,7` or `[5]` are those |
+| `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
 | `video` | a file of `config/video/` |
-| `hydra` | any other keys, as Hydra overrides |
+| `hydra` | any other keys |
+
+Every other key goes through `hydra="..."`, which takes Hydra overrides with spaces between them:
+
+    hydra="video.fps=30 optimizer.beta1=0.5"
+
+**Sweeps.** `loss`, `optimizer`, `start`, their keys and `generator.truncation` take several values; each combination is
+a setting. Write `loss=l2,lpips`, `lr=0.02,0.05`, `hydra="optimizer.beta1=0,0.9"`, `hydra="loss.terms.l2=1,2"`, or
+`hydra.sweeper.params` in an experiment.
+
+**Tables.** `hydra="loss.terms.ssim=0.5"` sets one term and keeps the others; `hydra="loss.terms={l2: 1}"` replaces them
+all. It is the same for films: `hydra="films.mine={vary: seed, of: [2, 1, 0]}"` adds a film or replaces it whole,
+`hydra="films.starts=null"` removes one, `hydra="films={}"` removes all. In an experiment file, too, `starts: null`
+removes the film `starts`; other keys of a film are merged there.
+
+**Quotes.** White space may stand inside brackets: `hydra="start.classes=[golden retriever, alp]"`. A text with other
+characters than letters, digits, spaces and `/ - _ + . % * @ ? |` needs quotes of its own inside those of the shell:
+`hydra="start.classes=['a, b']"`, `hydra='target.picture="my (1).png"'`. Where they are missing, the error says what to
+type.
+
+**Names.** A run with `target=` is named after the picture, in the letters A-Z, a-z, digits, dots, hyphens and
+underscores. Accents are dropped: `été.jpg` gives `ete`. Where a letter has no such form, or the name is longer than 60
+characters, 8 digits of a hash of the whole name follow: `富士山.jpg` gives `target-e294ab9d`. `name=` gives another.
+
+**What Snakemake does to values.** It makes the number 7 of `target=007`, whatever the quotes: write `target=./007`. It
+takes braces for wildcards: a picture with braces in its path must be renamed or linked.
 """
 
 
@@ -62,25 +93,28 @@ def limits(field) -> str:
     return ", ".join(found)
 
 
+def written(value) -> str:
+    """A value as it is written in config/."""
+    if isinstance(value, dict | list):
+        return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000).strip()
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def page() -> str:
     """The text of docs/configuration.md."""
     config = sweep.points([], ROOT / "config")[0][0]
-    lines = [INTRODUCTION]
-    section = None
     choices = sweep.groups(ROOT / "config")
+    sections: dict[str, list[str]] = {}
     for name, field in leaves():
-        head = name.rpartition(".")[0] or "config.yaml"
-        if head != section:
-            section = head
-            swept = " It can be swept." if head in SWEEPABLE else ""
-            where = f"`config/{head}/`: {', '.join(choices[head])}." if head in choices else "`config/config.yaml`."
-            lines += [f"\n## {head}\n", where + swept, ""]
-            lines += ["| key | default | allowed | unit | meaning |", "| --- " * 5 + "|"]
-        default = sweep.get(config, name)
-        text = "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
         allowed = ", ".join(filter(None, [kind(field.annotation), limits(field)])).replace("|", "\\|")
         unit = (field.json_schema_extra or {}).get("unit", "")
-        lines.append(f"| `{name}` | `{text}` | {allowed} | {unit} | {field.description} |")
+        row = f"| `{name}` | `{written(sweep.get(config, name))}` | {allowed} | {unit} | {field.description} |"
+        sections.setdefault(name.rpartition(".")[0] or "config.yaml", []).append(row)
+    lines = [INTRODUCTION]
+    for head, rows in sections.items():
+        where = f"`config/{head}/`: {', '.join(choices[head])}." if head in choices else "`config/config.yaml`."
+        lines += [f"\n## {head}\n", where + (" It can be swept." if head in SWEEPABLE else ""), ""]
+        lines += ["| key | default | allowed | unit | meaning |", "| --- " * 5 + "|", *rows]
     return "\n".join(lines) + "\n"
 
 

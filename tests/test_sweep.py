@@ -1,69 +1,51 @@
 """Sweeps: Hydra's grammar, expanded by Hydra's own sweeper, validated point by point."""
 
-import time
+import subprocess
 from functools import cache
 
 import pytest
 from approach.errors import UserError
 from approach.planning import sweep
-from approach.planning.plan import make_plan, read_seeds, read_short_keys
+from approach.planning.command_line import read_seeds, read_short_keys, readable_name
+from approach.planning.plan import make_plan
 from approach.planning.schema import leaves
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from snakemake.cli import parse_config
 
 SWEEPS = [
-    ["loss=l2"],
     ["loss=l2,lpips"],
     ["loss=l2,lpips", "optimizer.lr=0.02,0.05"],
-    ["optimizer.lr=0.02,0.05", "loss=l2,lpips"],
-    ["loss=choice(l1,l2)"],
     ["optimizer.lr=choice(0.1,0.2,0.4)"],
     ["optimizer.lr=range(0.01,0.05,0.01)"],
-    ["start.best_of=range(1,4)"],
     ["start.best_of=range(1,10,3)"],
-    ["optimizer.beta1=0,0.9"],
-    ["optimizer.betas=[0.9,0.99],[0.5,0.9]"],
-    ["optimizer.betas=[0.9,0.99]"],
+    ["optimizer.beta1=0.5,0.9", "optimizer.beta2=0.9,0.999"],
     ["start.classes=[shore],[lamp,tree]"],
-    ["start.classes=[shore,lamp]"],
-    ["start=random,best"],
     ["start=random,best", "start.logit_std=1,2"],
     ["loss=glob(l*)"],
-    ["loss=glob(*,exclude=l*)"],
-    ["optimizer.lr=sort(0.3,0.1,0.2)"],
     ["optimizer.lr=sort(0.3,0.1,0.2,reverse=true)"],
-    ["optimizer.bound=clamp,resample,none"],
-    ["optimizer.bound='clamp','none'"],
     ['optimizer.bound="clamp","none"'],
-    ["optimizer.classes=free,fixed", "loss=l1,l2,ssim"],
     ["generator.truncation=0.2,0.4,0.6"],
     ["optimizer.lr=1e-3,1e-2"],
-    ["optimizer.lr=1e-3"],
     ["optimizer.eps=1e-8,1e-6"],
-    ["optimizer.warmup=0,0.1", "optimizer.decay=0,0.5"],
-    ["loss=l1,l1-lpips"],
     ["loss=l2", "loss.terms.l2=1,2,3"],
-    ["steps=10"],
     ["steps=10", "loss=l1,l2"],
-    ["loss=l1,l2", "loss=ssim"],
     ["loss=ssim", "loss=l1,l2"],
     ["optimizer.lr=0.1,0.2", "optimizer.lr=0.3,0.4"],
     ["optimizer.lr=0.1,0.1"],
-    ["optimizer.class_lr_ratio=0,0.5,1,2"],
-    ["start.temperature=0.5,1.0"],
     ["start.class_probability=0.5,0.9", "start.classes=[tree]"],
-    ["optimizer.lr=float(choice(1,2))"],
     ["start.best_of=int(choice(1,2))"],
-    ["video.fps=30"],
     ["target.focus=[0.5,0.3]"],
     ["metrics=[l2,ssim,lpips]"],
     ["films.mine={vary: seed, of: [0,1,2]}"],
+    ["films.starts=null"],
     ["experiment=rates"],
-    ["experiment=losses"],
-    ["experiment=crossing"],
+    ["experiment=crossing", "loss=l1"],
+    ["films.starts.of=[2,1,0]"],
+    ["start.classes=[\"golden retriever\",'a, b'],[tree]"],
     ["perceptual.weights=../shared/data/lpips/squeezenet1_1-features.pth", "loss=lpips,l2"],
 ]
 
@@ -98,6 +80,22 @@ def test_points_are_what_hydra_composes_of_its_sweepers_jobs(config_dir, words):
     assert [config for config, _ in sweep.points(words, config_dir)] == wanted
 
 
+@pytest.mark.parametrize(
+    ("words", "key", "values"),
+    [
+        (["loss=l2,lpips", "optimizer.lr=0.02,0.05"], "optimizer.lr", [0.02, 0.05, 0.02, 0.05]),
+        (["loss=l2,lpips", "optimizer.lr=0.02,0.05"], "loss.name", ["l2", "l2", "lpips", "lpips"]),
+        (["start.best_of=range(1,10,3)"], "start.best_of", [1, 4, 7]),
+        (["optimizer.lr=sort(0.3,0.1,0.2,reverse=true)"], "optimizer.lr", [0.3, 0.2, 0.1]),
+        (["start=random,best"], "start.best_of", [1, 200]),
+        (["start.classes=['a b'],[tree]"], "start.classes", [["a b"], ["tree"]]),
+        (["loss=l2", "loss.terms.l2=1,2"], "loss.terms", [{"l2": 1}, {"l2": 2}]),
+    ],
+)
+def test_points_by_hand(config_dir, words, key, values):
+    assert [sweep.get(config, key) for config, _ in sweep.points(words, config_dir)] == values
+
+
 def ids(given, root):
     return list(make_plan(given, root).settings)
 
@@ -124,7 +122,20 @@ def test_every_shipped_experiment_composes(root, config_dir):
     for name in sweep.groups(config_dir)["experiment"]:
         plan = make_plan({"experiment": name}, root)
         assert plan.name == name
-        assert plan.films or plan.notes
+        assert plan.films
+
+
+def test_what_an_experiment_says_wins_over_the_defaults(root):
+    assert make_plan({"experiment": "wanderer"}, root).base["steps"] == 500
+    assert make_plan({"experiment": "wanderer"}, root).base["metrics"] == ["l2", "ssim", "lpips"]
+    assert len(make_plan({"experiment": "crossing"}, root).seeds) == 16
+    assert make_plan({"experiment": "wanderer", "steps": 7}, root).base["steps"] == 7
+
+
+def test_an_experiment_gives_its_name_however_it_is_chosen(root):
+    assert make_plan({"experiment": "rates"}, root).name == "rates"
+    assert make_plan({"hydra": "experiment=rates"}, root).name == "rates"
+    assert make_plan({"hydra": "experiment=rates", "name": "mine"}, root).name == "mine"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +159,23 @@ def test_every_shipped_experiment_composes(root, config_dir):
         ({"hydra": "optimizer.lrr=1"}, r"unknown key 'optimizer.lrr'; did you mean optimizer.lr\?"),
         ({"hydra": "video.fps=25,30"}, "'video.fps' cannot be swept"),
         ({"hydra": "optimizer.lr=interval(0,1)"}, "random sweep"),
-        ({"hydra": "optimizer.lr='"}, "hydra="),
+        ({"hydra": "optimizer.lr='"}, "lr=''"),
+        ({"hydra": "optimizer.betas=[0.9,0.99]"}, "unknown key 'optimizer.betas'"),
+        ({"hydra": "loss.terms.lpip=1"}, r"unknown loss term 'lpip'; did you mean lpips\?"),
+        ({"hydra": "loss.terms={lpip: 1}"}, "loss.terms.lpip='lpip'"),
+        ({"loss": "l2 (x)"}, r"unknown loss 'l2 \(x\)'"),
+        ({"lr": "0.1("}, r"lr=0.1\(: cannot be read"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; known: adam$"),
+        ({"start": "bets"}, r"unknown start 'bets'; did you mean best\?"),
+        ({"starts": "best"}, r"unknown key 'starts'; did you mean start\?"),
+        ({"beta1": 0.5}, r"unknown key 'beta1'; write hydra=optimizer.beta1=0.5"),
+        ({"hydra": "films.starts={vary seed}"}, r"write a film as in hydra='films.mine=\{vary: seed"),
+        ({"hydra": "films.starts={vary: seed"}, "a bracket or a quote is not closed"),
+        ({"hydra": "target.picture=7"}, "target.picture=7: .*string"),
+        ({"target": 7}, r"target=7: .*took the name for a number, .* target=./007"),
+        ({"target": True}, "target=True: .*a truth value"),
+        ({"target": "a{b}.jpg"}, r"a\{b\}.jpg: Snakemake takes braces"),
+        ({"target": "a" * 300 + ".jpg"}, r"a\.\.\.: file name too long"),
         ({"hydra": "video.fps=fast"}, "video.fps='fast'"),
         ({"hydra": "optimizer.beta1=1.5"}, "optimizer.beta1=1.5"),
         ({"hydra": "~loss"}, "cannot be deleted"),
@@ -170,16 +197,138 @@ def test_seeds_are_a_count_or_a_list():
 
 
 def test_a_target_is_taken_literally(root):
-    plan = make_plan({"target": "pictures/a=b,c{d}.jpg"}, root)
-    assert plan.base["target"]["picture"] == "pictures/a=b,c{d}.jpg"
+    plan = make_plan({"target": "pictures/a=b,c[d].jpg"}, root)
+    assert plan.base["target"]["picture"] == "pictures/a=b,c[d].jpg"
     assert plan.name == "a-b-c-d"
     assert make_plan({"target": "me.jpg", "name": 7}, root).name == "7"
+    (typed,) = typed_in_bash('target="a: b.jpg"').values()
+    assert make_plan({"target": typed}, root).base["target"]["picture"] == "a: b.jpg"
+
+
+def test_a_target_whose_name_is_a_number_is_found_where_it_is_that_number(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "7").touch()
+    assert make_plan({"target": 7}, root).base["target"]["picture"] == "7"
+    assert typed_in_bash("target=./007") == {"target": "./007"}
+
+
+@pytest.mark.parametrize(
+    ("picture", "name"),
+    [
+        ("me.jpg", "me"),
+        ("pictures/été.jpg", "ete"),
+        ("e\u0301te\u0301.jpg", "ete"),  # as macOS spells it
+        ("Straße in Köln.png", "Strasse-in-Koln"),
+        ("富士山.jpg", "target-e294ab9d"),
+        ("富士山 2.jpg", "2-247389ff"),
+        ("...", "target-ab5df625"),
+        ("-x-.jpg", "x"),
+        ("what?.jpg", "what"),
+        ("https://example.org/a%20b.jpg?size=1", "a-b"),
+        ("https://example.org/" + "a" * 300 + ".jpg", "a" * 60 + "-9835fa6b"),
+    ],
+)
+def test_names_of_pictures(picture, name):
+    assert readable_name(picture) == name
+
+
+def test_pictures_with_letters_of_other_scripts_keep_apart(root):
+    names = {make_plan({"target": f"{letters} 1.jpg"}, root).name for letters in ("富士山", "阿蘇山", "Эльбрус")}
+    assert len(names) == 3
+
+
+def test_a_long_url_is_downloaded_under_a_short_name(root):
+    (file,) = make_plan({"target": "https://example.org/" + "a" * 300 + ".jpg"}, root).downloads
+    assert file.endswith("a.jpg")
+    assert len(file) < 150
 
 
 def test_short_keys_and_hydra_words(config_dir):
-    words, literal = read_short_keys({"lr": 0.05, "hydra": "video.fps=30 optimizer.betas=[0.9,0.99]"}, config_dir)
-    assert sorted(words) == ["optimizer.betas=[0.9,0.99]", "optimizer.lr=0.05", "video.fps=30"]
+    words, literal = read_short_keys({"lr": 0.05, "start": "best", "hydra": "video.fps=30 threads=1"}, config_dir)
+    assert words == ["optimizer.lr=0.05", "start=best", "video.fps=30", "threads=1"]
     assert literal == {}
+
+
+def typed_in_bash(line):
+    """What Snakemake makes of a line typed after --config."""
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True).stdout
+    return parse_config(words.split("\0")[:-1])
+
+
+@pytest.mark.parametrize(
+    ("line", "classes"),
+    [
+        ('hydra="start.classes=[golden retriever]"', ["golden retriever"]),
+        ("""hydra='start.classes=["golden retriever"]'""", ["golden retriever"]),
+        ("""hydra="start.classes=['golden retriever', lamp] video.fps=30" """, ["golden retriever", "lamp"]),
+        ("""hydra='start.classes=["a, b"]'""", ["a, b"]),
+        ("""hydra="'start.classes=[lamp]'" """, ["lamp"]),
+    ],
+)
+def test_classes_with_spaces(root, line, classes):
+    assert make_plan(typed_in_bash(line), root).base["start"]["classes"] == classes
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ('hydra="start.classes=golden retriever"', "start.classes", ["golden retriever"]),
+        ("""hydra="start.classes=[lamp, potter's wheel]" """, "start.classes", ["lamp", "potter's wheel"]),
+        ('hydra="generator.class_names=/x/(é).json"', "generator.class_names", "/x/(é).json"),
+        (
+            'hydra="films.starts={vary: trajectory, of: [loss~l2+lr~0.05/0, loss~l2+lr~0.05/2, loss~l2+lr~0.05/1]}"',
+            "films.starts.of",
+            ["loss~l2+lr~0.05/0", "loss~l2+lr~0.05/2", "loss~l2+lr~0.05/1"],
+        ),
+    ],
+)
+def test_what_hydra_cannot_read_is_answered_with_a_line_that_works(root, line, key, value):
+    given = {"loss": "l2"}
+    with pytest.raises(UserError) as error:
+        make_plan({**given, **typed_in_bash(line)}, root)
+    assert "Lexer" not in str(error.value) and "viable" not in str(error.value)
+    said, _, corrected = str(error.value).partition("quote it: ")
+    assert said
+    assert sweep.get(make_plan({**given, **typed_in_bash(corrected)}, root).base, key) == value
+
+
+@pytest.mark.parametrize("line", ["hydra='films.mine={vary: seed}'", 'hydra="films.mine={vary: seed, of: [2,1,0]}"'])
+def test_a_film_on_the_command_line(root, line):
+    assert "mine+loss~l1-ssim+lr~0.05" in make_plan(typed_in_bash(line), root).films
+
+
+def test_a_film_is_removed_or_replaced_whole(root):
+    films = make_plan({"hydra": "films.starts=null"}, root)
+    assert films.films == {} and films.notes == []
+    assert make_plan({"hydra": "films={}"}, root).films == {}
+    plan = make_plan({"hydra": "films.starts={vary: rank}"}, root)
+    assert plan.base["films"] == {"starts": {"vary": "rank"}}
+    plan = make_plan({"hydra": "films.starts.of=[2,1,0]"}, root)
+    assert plan.base["films"] == {"starts": {"vary": "seed", "of": [2, 1, 0]}}
+
+
+@pytest.mark.parametrize("experiment", ["crossing", "losses", "rates"])
+def test_sweeping_experiments_make_no_film_of_the_starts_of_each_setting(root, experiment):
+    plan = make_plan({"experiment": experiment}, root)
+    assert not [name for name in plan.films if name.startswith("starts")]
+    again = make_plan({"experiment": experiment, "hydra": "films.starts={vary: seed}"}, root)
+    assert len([name for name in again.films if name.startswith("starts")]) == len(plan.settings)
+
+
+def test_terms_of_a_loss_are_swept_and_added(root):
+    swept = make_plan({"loss": "l2", "hydra": "loss.terms.l2=1,2"}, root)
+    assert list(swept.settings) == [f"loss~l2+lr~0.05+loss.terms.l2~{weight}" for weight in ("1.0", "2.0")]
+    assert [setting.config["loss"]["terms"] for setting in swept.settings.values()] == [{"l2": 1.0}, {"l2": 2.0}]
+    added = make_plan({"loss": "l1", "hydra": "loss.terms.ssim=0.5"}, root)
+    assert added.base["loss"]["terms"] == {"l1": 1.0, "ssim": 0.5}
+    replaced = make_plan({"loss": "l1", "hydra": "loss.terms={l2: 3}"}, root)
+    assert replaced.base["loss"]["terms"] == {"l2": 3.0}
+
+
+def test_a_sweep_of_beta1_keeps_its_settings(root):
+    plan = make_plan({"hydra": "optimizer.beta1=0,0.9 optimizer.beta2=0.99"}, root)
+    betas = [(one.config["optimizer"]["beta1"], one.config["optimizer"]["beta2"]) for one in plan.settings.values()]
+    assert betas == [(0.0, 0.99), (0.9, 0.99)]
 
 
 def test_adding_a_value_leaves_every_path_alone(root):
@@ -191,9 +340,7 @@ def test_a_thousand_settings_compose_four_times(root, monkeypatch):
     compose = sweep.compose_config.__wrapped__
     monkeypatch.setattr(sweep, "compose_config", cache(lambda *words: calls.append(words) or compose(*words)))
     rates = ",".join(str(i / 1000) for i in range(1, 251))
-    began = time.process_time()
     assert len(ids({"loss": "l1,l2,pyramid,ssim", "lr": rates}, root)) == 1000
-    print(f"1,000 settings planned in {time.process_time() - began:.2f} s of CPU")
     assert len(calls) == 4
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from urllib.parse import unquote, urlsplit
 
 from approach.sources import is_url
 
@@ -53,4 +54,6 @@ def needed_downloads(settings) -> dict[str, dict]:
 
 
 def _file_name(url: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1].replace("%20", "-"))
+    """The end of a URL as a file name; the end of that where it is long."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", unquote(urlsplit(url).path.rsplit("/", 1)[-1]))
+    return name[-100:]

@@ -4,35 +4,17 @@ The Snakefile makes it once per parse. Rules ask it for their files and for the 
 paths are relative to the folder that Snakemake works in.
 """
 
-import re
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from approach.errors import UserError
 from approach.planning import batches, sweep
+from approach.planning.command_line import finish, read_short_keys
 from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
 from approach.planning.films import film_table
 from approach.sources import is_url, sha256_of
 
-# Short keys that become Hydra overrides; the rest is taken literally.
-TO_HYDRA = {
-    "experiment": "experiment",
-    "generator": "generator",
-    "loss": "loss",
-    "lr": "optimizer.lr",
-    "steps": "steps",
-    "seeds_per_job": "seeds_per_job",
-    "device": "device",
-    "graphs": "graphs",
-    "video": "video",
-}
-SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", "hydra"]
-OWN_FILES = [("generator", key) for key in ("config", "weights", "class_names", "discriminator")] + [
-    ("target", "picture")
-]
 SETTING = r"loss~[A-Za-z0-9._-]+\+lr~[A-Za-z0-9._-]+(\+[A-Za-z0-9._]+~[A-Za-z0-9._-]+)*"
 
 
@@ -285,7 +267,7 @@ def make_plan(given: dict, root: Path) -> Plan:
     points = sweep.points(words, root / "config")
     settings = {}
     for composed, chosen in points:
-        config = sweep.validate(finish(composed, literal, given, root))
+        config = sweep.validate(finish(composed, literal, root))
         check_combination(config)
         values = sweep.axis_values(config, chosen)
         settings[sweep.setting_id(values)] = (values, config)
@@ -310,91 +292,6 @@ def make_plan(given: dict, root: Path) -> Plan:
     return Plan(root, base, planned, films, axes, needed_downloads(planned.values()), notes)
 
 
-def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
-    """Turn Snakemake's retyped config into Hydra override strings and literal values.
-
-    Raises:
-        UserError: an unknown key or an empty value.
-    """
-    words, further, literal = [], [], {}
-    for key, value in given.items():
-        if key not in SHORT_KEYS:
-            raise UserError(
-                f"unknown key '{key}'{sweep.nearest(key, SHORT_KEYS)} (dotted keys go through hydra=\"...\")"
-            )
-        if value is None or value in ("", []):
-            raise UserError(f"{key}= is empty: give it a value, or leave the key out")
-        if key == "hydra":
-            try:
-                further += shlex.split(str(value))
-            except ValueError as error:
-                raise UserError(f"hydra={value!r}: {error}; quote it as a shell would") from None
-        elif key in TO_HYDRA:
-            words.append(f"{TO_HYDRA[key]}={_written(value)}")
-        elif key == "target" and str(value) in sweep.groups(config_dir)["target"] and not Path(str(value)).exists():
-            words.append(f"target={value}")
-        else:
-            literal[key] = value
-    for word in [*words, *further]:
-        if re.match(r"\+*(target|name|seeds)=.*,", word) and not re.match(r"\+*seeds=\[", word):
-            raise UserError(f"'{word}' cannot be swept; write seeds=[0,1] for a list of seeds")
-    return [*words, *further], literal
-
-
-def _written(value) -> str:
-    if isinstance(value, list):
-        return "[" + ",".join(_written(item) for item in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def read_seeds(value) -> list[int]:
-    """The seeds that a value stands for: N is 0..N-1, "3,5" or [3, 5] are those.
-
-    Raises:
-        UserError: neither.
-    """
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        if isinstance(value, int):
-            seeds = list(range(value))
-        else:
-            words = value.strip("[]").split(",") if isinstance(value, str) else value
-            seeds = sorted({int(str(word)) for word in words})
-    except (TypeError, ValueError):
-        seeds = []
-    if not seeds or seeds[0] < 0:
-        raise UserError(f"seeds={value}: give how many seeds (6 stands for 0 to 5), or which ones (0,3,7)")
-    return seeds
-
-
-def finish(config: dict, literal: dict, given: dict, root: Path) -> dict:
-    """Put in what Hydra never sees (target, name, seeds, overwrite), the default name, and where our own files are."""
-    if "target" in literal:
-        target = str(literal["target"])
-        config["target"] = {**config["target"], "picture": target, "sha256": None}
-    config["seeds"] = read_seeds(literal.get("seeds", config["seeds"]))
-    # Snakemake knows only True and False as truth values
-    overwrite = literal.get("overwrite", config["overwrite"])
-    config["overwrite"] = {"true": True, "false": False}.get(str(overwrite).lower(), overwrite)
-    name = literal.get("name", config["name"])
-    if name is None:
-        stem = Path(config["target"]["picture"].split("?")[0]).stem if "target" in literal else None
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") if stem else given.get("experiment", "study")
-    config["name"] = str(name)
-    for section, key in OWN_FILES:
-        if key in config.get(section, {}):  # where it is missing, the schema says so
-            config[section] = {**config[section], key: _located(config[section][key], root, Path.cwd())}
-    return config
-
-
-@cache
-def _located(path: str | None, root: Path, here: Path) -> str | None:
-    """Where a file is: used as a module from another folder, the project's own files are beside its Snakefile."""
-    own = path and not is_url(path) and not (here / path).exists() and (root / path).exists()
-    return str(root / path) if own else path
-
-
 def check_combination(config: dict) -> None:
     """Refuse what each key allows but the whole does not.
 
@@ -412,11 +309,10 @@ def check_combination(config: dict) -> None:
 
 def inversion_config(config: dict) -> dict:
     """What the inversion uses: whatever changes in it asks for other trajectories."""
-    optimizer = {key: value for key, value in config["optimizer"].items() if key != "betas"}
-    chosen = ("loss", "start", "steps", "precision", "compile", "graphs", "micro_batch", "threads", "device")
+    chosen = ("loss", "optimizer", "start", "steps")
+    chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
     return {
         "truncation": config["generator"]["truncation"],
-        "optimizer": optimizer,
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
         **{key: config[key] for key in chosen},
     }
