@@ -77,7 +77,7 @@ def test_another_target_under_the_same_name_is_refused(workflow):
     assert refusal.returncode == 1
     assert "made from another target (one.png, not two.png)" in refusal.stderr
     assert (folder / "results/mine/loss~l2+lr~0.05/trajectories/0.safetensors").read_bytes() == kept
-    workflow.done(**keys, target="two.png", replace="true")
+    workflow.done(**keys, target="two.png", overwrite="true")
     workflow.done(**keys, target="two.png")
     Image.new("RGB", (40, 40), "green").save(folder / "two.png")
     refusal = workflow.run(**keys, target="two.png")

@@ -125,13 +125,6 @@ def test_every_shipped_experiment_composes(root, config_dir):
         assert plan.films
 
 
-def test_what_an_experiment_says_wins_over_the_defaults(root):
-    assert make_plan({"experiment": "wanderer"}, root).base["steps"] == 500
-    assert make_plan({"experiment": "wanderer"}, root).base["metrics"] == ["l2", "ssim", "lpips"]
-    assert len(make_plan({"experiment": "crossing"}, root).seeds) == 16
-    assert make_plan({"experiment": "wanderer", "steps": 7}, root).base["steps"] == 7
-
-
 def test_an_experiment_gives_its_name_however_it_is_chosen(root):
     assert make_plan({"experiment": "rates"}, root).name == "rates"
     assert make_plan({"hydra": "experiment=rates"}, root).name == "rates"
