@@ -1,11 +1,11 @@
 """What a user waits for: seconds a seed until the loss that `plain` reaches after 500 steps.
 
-    python bench/arrival.py --picture ../shared/data/paintings/wanderer.jpg --json results/bench/arrival.json
+    python bench/arrival.py --picture wanderer.jpg --backbone squeezenet1_1-b8a52dc0.pth
 
-The study generator, LPIPS, eight starts. Plain walks them one after another as the packages' users write it: Adam at
-constant rates, float32; once at the rates that such tools come with, once at ours. Ours walks them together, with the
-optimizer of config/ and what the inversion job itself decides (parts, compilation), loading included. Plain's mark is
-its loss after the last step: each seed's own, and the mean of all.
+The study generator, LPIPS, eight starts. Plain inverts one after another as the packages' users write it: Adam at
+constant rates, float32; once at the rates that such tools come with, once at ours. Ours inverts them together, with the
+optimizer of config/ and what the inversion job itself decides (micro-batches, compilation), loading included. Plain's
+mark is its loss after the last step: each seed's own, and the mean of all.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from contestants import RATES, TRUNCATION, Case, Task, our_loss, plain_generator
 from inversion import make_task  # noqa: E402
 from measuring import trim_memory  # noqa: E402
 
-log = logging.getLogger("bench")
+logger = logging.getLogger("bench")
 
 START = {"classes": [], "logit_std": 1.0, "class_probability": 0.9, "temperature": 1.0}
 
@@ -43,7 +43,7 @@ def starts(task: Task, seeds: list[int]) -> Latents:
     return Latents(*(torch.stack(parts) for parts in zip(*each, strict=True)))
 
 
-def plain_walks(task: Task, begin: Latents, steps: int, rates: dict[str, float]) -> tuple[list[float], list[float]]:
+def invert_plainly(task: Task, begin: Latents, steps: int, rates: dict[str, float]) -> tuple[list[float], list[float]]:
     """Seconds and final loss of each seed, one after another, in float32; rates of z and classes are constant."""
     model, perceptual = plain_generator(task).requires_grad_(False), plain_perceptual(task).requires_grad_(False)
     target = task.target[None]
@@ -62,11 +62,11 @@ def plain_walks(task: Task, begin: Latents, steps: int, rates: dict[str, float])
         seconds.append(time.perf_counter() - began)
         with torch.no_grad():
             final.append(float(perceptual(model(z, torch.softmax(logits, dim=1), TRUNCATION), target)))
-        log.info("plain at %s, start %d: %.1f s, loss %.4f", rates, index, seconds[-1], final[-1])
+        logger.info("plain at %s, start %d: %.1f s, loss %.4f", rates, index, seconds[-1], final[-1])
     return seconds, final
 
 
-def our_walk(task: Task, begin: Latents, steps: int, optimizer: dict, precision: str) -> tuple[torch.Tensor, list]:
+def invert_ours(task: Task, begin: Latents, steps: int, optimizer: dict, precision: str) -> tuple[torch.Tensor, list]:
     """Loss of every seed and step [N, steps + 1], and the seconds since the start at each step's end."""
     began = time.perf_counter()
     seeds = list(range(len(begin.z)))
@@ -111,9 +111,8 @@ def compare(losses: torch.Tensor, at: list[float], seconds: list[float], final: 
 def main(arguments: list[str] | None = None) -> dict:
     """Run both and write how long each took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    shared = ROOT.parent / "shared" / "data"
-    parser.add_argument("--picture", type=Path, default=shared / "paintings" / "wanderer.jpg")
-    parser.add_argument("--backbone", type=Path, default=shared / "lpips" / "squeezenet1_1-features.pth")
+    parser.add_argument("--picture", type=Path, required=True, help="the target")
+    parser.add_argument("--backbone", type=Path, required=True, help="torchvision's weights of squeezenet1_1")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--plain-steps", type=int, default=500)
     parser.add_argument("--steps", type=int, default=300)
@@ -132,7 +131,7 @@ def main(arguments: list[str] | None = None) -> dict:
     optimizer = yaml.safe_load((ROOT / "config" / "optimizer" / "adam.yaml").read_text(encoding="utf-8"))
     ours = {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_lr_ratio"]}
     keep_memory(True)
-    losses, at = our_walk(task, begin, options.steps, optimizer, options.precision)
+    losses, at = invert_ours(task, begin, options.steps, optimizer, options.precision)
     keep_memory(False)
     trim_memory()
     found = {
@@ -143,9 +142,9 @@ def main(arguments: list[str] | None = None) -> dict:
         "threads": torch.get_num_threads(),
     }  # fmt: skip
     for rates in ({"tools": RATES, "ours": ours}[which] for which in options.plain_rates):
-        walks = plain_walks(task, begin, options.plain_steps, rates)
-        found["plain"].append({"rates": rates, **compare(losses, at, *walks)})
-        log.info("plain at %s: %s", rates, found["plain"][-1])
+        theirs = invert_plainly(task, begin, options.plain_steps, rates)
+        found["plain"].append({"rates": rates, **compare(losses, at, *theirs)})
+        logger.info("plain at %s: %s", rates, found["plain"][-1])
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n")
     return found

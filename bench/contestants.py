@@ -43,7 +43,7 @@ class Task:
     weights: dict[str, Tensor]
     target: Tensor
     loss: str
-    backbone: Path
+    backbone: Path | None
     device: str
 
 
@@ -112,19 +112,19 @@ def plain(task: Task, case: Case) -> Callable[[], Tensor]:
 
 
 def ours(task: Task, case: Case) -> Callable[[], Tensor]:
-    """The update that this project's walk makes."""
+    """The update that this project's inversion makes."""
     generator = load_generator(
         task.weights, task.config, truncation=TRUNCATION, device=task.device, precision=case.precision
     )
     generator.set_compiled(case.compiled)
-    one_pass = build_evaluate(generator, our_loss(task, case), 1.0, graphs=task.device == "cuda")
+    evaluate = build_evaluate(generator, our_loss(task, case), 1.0, graphs=task.device == "cuda")
     z, logits = latents(task, case.batch)
     adam = torch.optim.Adam(
         [{"params": [z], "lr": RATES["z"]}, {"params": [logits], "lr": RATES["classes"]}], foreach=False
     )
 
     def step() -> Tensor:
-        found = one_pass(z, logits)
+        found = evaluate(z, logits)
         z.grad, logits.grad = found.grad_z, found.grad_logits
         adam.step()
         return found.total
@@ -133,7 +133,7 @@ def ours(task: Task, case: Case) -> Callable[[], Tensor]:
 
 
 def our_loss(task: Task, case: Case) -> Callable:
-    """The walk's loss in the case's precision."""
+    """The inversion's loss in the case's precision."""
     perceptual = None
     if task.loss == "lpips":
         dtype = torch.bfloat16 if case.precision == "bf16" else torch.float32

@@ -1,6 +1,11 @@
 """Time the inversion against the packages as their users write it: `make bench`.
 
+    python bench/inversion.py --quick
+    python bench/inversion.py --losses l2 lpips --backbone squeezenet1_1-b8a52dc0.pth
+
 All contestants of a table run in this process, in turns. Rows with fewer than three repeats are left out and named.
+bfloat16 is timed where the device has units for it. --quick takes two or three minutes: the study generator, l2, and
+nothing compiled. LPIPS is timed where --backbone names torchvision's SqueezeNet 1.1.
 """
 
 import argparse
@@ -15,21 +20,22 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
 from approach.biggan.format import GeneratorConfig, read_config, read_weights  # noqa: E402
 from approach.biggan.pointwise import missing_compiler  # noqa: E402
+from approach.biggan.precision import has_bfloat16  # noqa: E402
 from approach.biggan.stand_in import seeded_state  # noqa: E402
 from contestants import Case, Ready, Task, get_ready, our_loss  # noqa: E402
 from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_memory, spread, trim_memory  # noqa: E402
 
-log = logging.getLogger("bench")
+logger = logging.getLogger("bench")
 
 STUDY = ROOT / "resources" / "study"
 BIG = ROOT / "resources" / "biggan"
-MOST_MEMORY = 2**30 * 3  # an update beyond this is no row on a CPU
 
 
-def cases(size: str, device: str) -> list[Case]:
-    """Who is timed at a size, the most telling first."""
+def cases(size: str, device: str, *, quick: bool = False) -> list[Case]:
+    """Who is timed at a size, the most telling first; quick leaves out what has to be compiled."""
     low = 1 if size == "512" else 4
     many = {"study": [16, 32], "128": [8, 16], "256": [4, 8], "512": [2, 4]}[size]
     if device == "cuda":
@@ -42,12 +48,13 @@ def cases(size: str, device: str) -> list[Case]:
     ]
     if low > 1:
         found += [Case("plain", "float32", low), Case("ours", "float32", low), Case("ours", "bf16", low)]
-    if not missing_compiler(torch.device(device)):
+    if not quick and not missing_compiler(torch.device(device)):
         found += [Case("ours", "bf16", batch, True) for batch in dict.fromkeys((1, low, *many))]
         found += [Case("ours", "float32", batch, True) for batch in dict.fromkeys((1, many[0]))]
     if device == "cuda":
         found.append(Case("ours", "tf32", many[0]))
-    return found
+    # emulated, it is several times slower than float32 and would take the time of everybody else
+    return [case for case in found if case.precision != "bf16" or has_bfloat16(device)]
 
 
 def read_generator(size: str) -> tuple[GeneratorConfig, dict[str, torch.Tensor]]:
@@ -59,30 +66,30 @@ def read_generator(size: str) -> tuple[GeneratorConfig, dict[str, torch.Tensor]]
     return config, seeded_state(config, power_iterations=5)
 
 
-def make_task(size: str, loss: str, backbone: Path, device: str) -> Task:
+def make_task(size: str, loss: str, backbone: Path | None, device: str) -> Task:
     """A generator and a target of smooth noise."""
     config, weights = read_generator(size)
     coarse = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    target = torch.nn.functional.interpolate(coarse, size=config.output_dim, mode="bicubic").tanh()[0]
+    target = F.interpolate(coarse, size=config.output_dim, mode="bicubic").tanh()[0]
     return Task(config, weights, target, loss, backbone, device)
 
 
 def measure(ready: list[Ready], seconds: float, device: str) -> tuple[list[list[float]], dict[str, float]]:
     """Seconds of each contestant's updates, and the machine's matrix-product peaks at the same time."""
-    precisions = ("float32", "bf16", "tf32") if device == "cuda" else ("float32", "bf16")
+    precisions = dict.fromkeys(each.case.precision for each in ready)
     before = {precision: matrix_peak(precision, device) for precision in precisions}
     took = interleave(ready, seconds, device)
     return took, {precision: max(peak, matrix_peak(precision, device)) for precision, peak in before.items()}
 
 
-def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
+def table(size: str, task: Task, seconds: float, *, quick: bool = False) -> tuple[list[dict], dict]:
     """Rows of one size and loss, and what was left out or took time beside the measuring."""
     ready, memory = [], []
-    for case in cases(size, task.device):
-        log.info("%s %s: sets up %s", size, task.loss, case)
+    for case in cases(size, task.device, quick=quick):
+        logger.info("%s %s: sets up %s", size, task.loss, case)
         ready.append(get_ready(task, case))
         memory.append(peak_memory(ready[-1].step, task.device))
-    log.info("%s %s: metrics for %.0f s", size, task.loss, seconds)
+    logger.info("%s %s: measures for %.0f s", size, task.loss, seconds)
     took, peaks = measure(ready, seconds, task.device)
     reference = next(i for i, each in enumerate(ready) if each.case.who == "plain" and each.case.batch == 1)
     plain_rate = 1 / spread(took[reference])[0]
@@ -105,7 +112,7 @@ def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
             "repeats": len(times), "quartiles_s": [low, high],
             "setup_s": each.setup_seconds, "compile_s": each.compile_seconds,
         })  # fmt: skip
-        log.info(
+        logger.info(
             "%s %s: %-36s %8.2f seed-steps/s  %6.2f x plain  %4.0f MB  (%d repeats)",
             size,
             task.loss,
@@ -116,7 +123,7 @@ def table(size: str, task: Task, seconds: float) -> tuple[list[dict], dict]:
             len(times),
         )
     if left_out:
-        log.info("%s %s: fewer than 3 repeats, left out: %s", size, task.loss, "; ".join(left_out))
+        logger.info("%s %s: fewer than 3 repeats, left out: %s", size, task.loss, "; ".join(left_out))
     return rows, {
         "size": size,
         "loss": task.loss,
@@ -150,34 +157,38 @@ def _cpu_name() -> str:
 def main(arguments: list[str] | None = None) -> dict:
     """Run the tables asked for and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", default=["study", "128", "512"], choices=["study", "128", "256", "512"])
-    parser.add_argument("--losses", nargs="+", default=["l2", "lpips"], choices=["l2", "lpips"])
-    parser.add_argument("--seconds", type=float, default=60, help="measuring time per size, shared by the losses")
+    parser.add_argument("--quick", action="store_true", help="a small run: other defaults, and nothing compiled")
+    parser.add_argument("--sizes", nargs="+", choices=["study", "128", "256", "512"],
+                        help="default: study 128 512; with --quick study")  # fmt: skip
+    parser.add_argument("--losses", nargs="+", choices=["l2", "lpips"],
+                        help="default: l2, and lpips where --backbone is given; with --quick l2")  # fmt: skip
+    parser.add_argument("--seconds", type=float,
+                        help="measuring time a size, shared by the losses (default: 60; with --quick 20)")  # fmt: skip
     parser.add_argument("--json", type=Path, default=Path("results/bench/inversion.json"))
-    parser.add_argument(
-        "--backbone",
-        type=Path,
-        help="LPIPS weights of squeezenet1_1",
-        default=ROOT.parent / "shared" / "data" / "lpips" / "squeezenet1_1-features.pth",
-    )
+    parser.add_argument("--backbone", type=Path, help="torchvision's weights of squeezenet1_1, for lpips")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
+    sizes = options.sizes or (["study"] if options.quick else ["study", "128", "512"])
+    losses = options.losses or (["l2", "lpips"] if options.backbone and not options.quick else ["l2"])
+    seconds = options.seconds or (20 if options.quick else 60)
+    if "lpips" in losses and not (options.backbone and options.backbone.is_file()):
+        parser.error("lpips needs --backbone FILE: torchvision's squeezenet1_1-b8a52dc0.pth, or its features alone")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
 
     rows, notes = [], []
-    for size in options.sizes:
-        for loss in options.losses:
+    for size in sizes:
+        for loss in losses:
             task = make_task(size, loss, options.backbone, options.device)
-            more_rows, note = table(size, task, options.seconds / len(options.losses))
+            more_rows, note = table(size, task, seconds / len(losses), quick=options.quick)
             rows += more_rows
             notes.append(note)
             trim_memory()
     found = {"machine": machine(options.device), "rows": rows, "notes": notes}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n")
-    log.info("wrote %s", options.json)
+    logger.info("wrote %s", options.json)
     return found
 
 

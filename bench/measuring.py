@@ -35,7 +35,7 @@ def interleave(ready: list[Ready], seconds: float, device: str, burst: float = 1
 
     A turn is one update that is not counted, then updates for `burst` seconds, at least one. Next is always who has
     had the least time yet, so that a change of the machine's load meets all alike. Ours has the C library keep
-    memory, as the walk does; the packages run with glibc as it comes.
+    memory, as the inversion does; the packages run with glibc as it comes.
     """
     took: list[list[float]] = [[] for _ in ready]
     spent = [0.0 for _ in ready]

@@ -45,7 +45,7 @@ def variation(values: np.ndarray) -> float:
 
 
 def distances_of_frames(frames: np.ndarray, network: Perceptual | None) -> dict[str, np.ndarray]:
-    """The distance of each of F frames (uint8 [F, S, S, 3]) to the next, [F - 1], by every yardstick."""
+    """The distance of each of F frames (uint8 [F, S, S, 3]) to the next, [F - 1], by every measure of it."""
     images = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
     # The pyramid is linear: that of a difference is the difference of two, here against black.
     black = Target(torch.zeros_like(images[0]), torch.ones_like(images[0, :1]))
@@ -59,11 +59,11 @@ def distances_of_frames(frames: np.ndarray, network: Perceptual | None) -> dict[
     return found
 
 
-def row(film: str, yardstick: str, channels: list[np.ndarray]) -> str:
+def row(film: str, measure: str, channels: list[np.ndarray]) -> str:
     """A row of the table: the variation in each channel, and in the mean of their shares."""
     shares = np.mean([one / one.sum() for one in channels], axis=0)
     values = [f"{variation(one):.3f}" for one in (*channels, shares)]
-    return f"| {film} | {yardstick} | {' | '.join(values)} |"
+    return f"| {film} | {measure} | {' | '.join(values)} |"
 
 
 @torch.inference_mode()
@@ -74,11 +74,11 @@ def measured(name: str, backbone: str | None) -> str:
     channels = json.loads(film.read_text(encoding="utf-8"))["channels"]
     config = yaml.safe_load((results / "experiment.yaml").read_text(encoding="utf-8"))["configuration"]["generator"]
     files = {"architecture": ROOT / config["config"], "weights": ROOT / config["weights"]}
-    walks = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
-    generator = open_generator(files, walks[0].metadata["truncation"], "cpu")
+    trajectories = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
+    generator = open_generator(files, trajectories[0].metadata["truncation"], "cpu")
     network = Perceptual("squeeze", backbone) if backbone else None
-    changes = [frame_distances(generator, walk.z, walk.classes) for walk in walks]
-    steps = [len(walk.z) - 1 for walk in walks]
+    changes = [frame_distances(generator, each.z, each.classes) for each in trajectories]
+    steps = [len(each.z) - 1 for each in trajectories]
     lines = [
         "| film | distance from frame to frame | channel 1 | channel 2 | channel 3 | mean of the shares |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -86,12 +86,12 @@ def measured(name: str, backbone: str | None) -> str:
     for title, time in FILMS.items():
         timing = film_timing({**VIDEO, **time}, steps, changes)
         found = []
-        for walk, positions in zip(walks, timing["positions"], strict=True):
-            frames = np.stack(list(render_frames(generator, walk.z, walk.classes, positions)))
+        for trajectory, positions in zip(trajectories, timing["positions"], strict=True):
+            frames = np.stack(list(render_frames(generator, trajectory.z, trajectory.classes, positions)))
             found.append(distances_of_frames(frames, network))
             print(title, {key: round(variation(value), 3) for key, value in found[-1].items()}, flush=True)
-        lines += [row(title, yardstick, [one[yardstick] for one in found]) for yardstick in found[0]]
-    return "\n".join([*lines, "", f"{timing['frames']} frames, walks of {', '.join(map(str, steps))} steps."])
+        lines += [row(title, measure, [one[measure] for one in found]) for measure in found[0]]
+    return "\n".join([*lines, "", f"{timing['frames']} frames, inversions of {', '.join(map(str, steps))} steps."])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Is a walk better than luck? Each arrival against the best of as many random starts as the walk made passes.
+"""Is inversion better than luck? Each arrival against the best of as many random starts as the inversion evaluated.
 
     python bench/random_starts.py results/wanderer
 
-Reads a finished experiment, draws S + 1 random starts per walk (S its steps), and says for each setting how many
+Reads a finished experiment, draws S + 1 random starts per trajectory (S its steps), and says for each setting how many
 arrivals are nearer, by the setting's own loss, than the best of them; beside it LPIPS at start and arrival, where the
 experiment measured it.
 """
@@ -26,7 +26,7 @@ from approach.inversion.starts import Latents, sample_starts
 from approach.trajectories import read_metadata
 
 CHUNK = 16
-FIRST = 1_000_000  # seeds that no experiment walks from
+FIRST = 1_000_000  # seeds that no experiment starts from
 
 
 def best_random(generator, loss, config: dict, names: list[str], count: int, first: int) -> float:
@@ -68,15 +68,15 @@ def main() -> None:
         )
         generator = load_generator(weights, architecture, truncation=metadata["truncation"])
         loss = build_inversion_loss(config, sources, "cpu", "float32")
-        passes = metadata["steps"] + 1
+        evaluations = metadata["steps"] + 1
         nearer = 0
         for place, arrival in enumerate(rows["final_loss"]):
-            nearer += arrival < best_random(generator, loss, config, names, passes, FIRST + place * passes)
+            nearer += arrival < best_random(generator, loss, config, names, evaluations, FIRST + place * evaluations)
         won += nearer
         lpips = ""
         if "final_lpips" in rows:
             lpips = f"; LPIPS {rows['start_lpips'].mean():.3f} -> {rows['final_lpips'].mean():.3f}"
-        print(f"{setting}: {nearer} of {len(rows)} arrivals nearer than the best of {passes} random starts{lpips}")
+        print(f"{setting}: {nearer} of {len(rows)} arrivals nearer than the best of {evaluations} random starts{lpips}")
     print(f"{won} of {len(trajectories)} ({won / len(trajectories):.0%})")
 
 

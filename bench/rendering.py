@@ -28,7 +28,7 @@ from report import PAGE, put  # noqa: E402
 FRAMES = {"study": 384, "128": 96, "256": 48, "512": 24}
 
 
-def journey(classes: int, z_dim: int, steps: int = 8) -> tuple[np.ndarray, np.ndarray]:
+def seeded_trajectory(classes: int, z_dim: int, steps: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """z [steps + 1, z_dim] and class probabilities of a seeded path, as in a trajectory."""
     random = torch.Generator().manual_seed(0)
     z = TRUNCATION * torch.randn(steps + 1, z_dim, generator=random).clamp(-2, 2)
@@ -39,7 +39,7 @@ def rates(size: str, turns: int, threads: int, folder: Path) -> dict[str, float]
     """Frames a second of each of the three, medians over the turns."""
     config, weights = read_generator(size)
     generator = load_generator(weights, config, truncation=TRUNCATION)
-    z, classes = journey(config.num_classes, config.z_dim)
+    z, classes = seeded_trajectory(config.num_classes, config.z_dim)
     count = FRAMES[size]
     positions = np.linspace(0, len(z) - 1, count)
 

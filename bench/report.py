@@ -65,7 +65,7 @@ def plot(runs: list[dict], path: Path) -> None:
                 axis.plot([row["batch"] for row in mine], [row[key] for row in mine], "o-", color=f"C{number}",
                           label=label)  # fmt: skip
         axes[0, column].set_title(TITLES[size])
-        axes[1, column].set_xlabel("seeds in a pass")
+        axes[1, column].set_xlabel("seeds in an evaluation")
         for axis in axes[:, column]:
             axis.set_xscale("log", base=2)
             axis.set_ylim(bottom=0)

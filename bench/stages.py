@@ -1,6 +1,6 @@
 """Where a run's time went, stage by stage: python bench/stages.py NAME puts it into docs/performance.md.
 
-Reads benchmarks/NAME (what Snakemake wrote of each job) and results/NAME (the seconds of each step of each walk).
+Reads benchmarks/NAME (what Snakemake wrote of each job) and results/NAME (the seconds of each step of each inversion).
 Jobs run side by side, so the seconds add up to more than a person waits.
 """
 
@@ -24,7 +24,7 @@ def job_seconds(folder: Path) -> dict[str, list[float]]:
 
 
 def step_seconds(results: Path) -> float:
-    """Seconds spent in the steps of all walks; a batch's seeds share each step, and each tells its whole length."""
+    """Seconds spent in the steps of all inversions; the seeds of a batch share each step, and each logs all of it."""
     total = 0.0
     for path in sorted(results.rglob("trajectories/*.csv")):
         with path.open(newline="") as table:

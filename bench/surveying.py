@@ -1,7 +1,7 @@
 """Seconds of a panorama's survey against its grid: python bench/surveying.py NAME puts a table into docs/pictures.md.
 
 Surveys the plane of the first film of results/NAME on several grids, as the workflow does: in one process, on one
-thread, loading not counted. Besides the seconds that pass it tells those of the processor, which other work on the
+thread, loading not counted. Beside wall-clock seconds it tells those of the processor, which other work on the
 machine disturbs less, and how far the relief of a coarser grid, drawn by the same splines, is from the finest one.
 """
 
@@ -20,9 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from approach.loading import open_generator  # noqa: E402
-from approach.losses.losses import build_loss  # noqa: E402
+from approach.losses.loading import open_loss  # noqa: E402
 from approach.pictures.survey import survey  # noqa: E402
-from approach.target import read_target  # noqa: E402
 from approach.trajectories import read_trajectory  # noqa: E402
 from report import put  # noqa: E402
 
@@ -47,13 +46,13 @@ def measured(name: str) -> str:
     files = {
         key: ROOT / config["generator"][where] for key, where in (("architecture", "config"), ("weights", "weights"))
     }
-    walks = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
-    generator = open_generator(files, walks[0].metadata["truncation"], "cpu")
-    loss = build_loss(config["loss"], read_target(results / "target.png"))
+    trajectories = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
+    generator = open_generator(files, trajectories[0].metadata["truncation"], "cpu")
+    loss = open_loss(config["loss"], {"target": results / "target.png"}, None, "cpu")
     rows, found = [], {}
     for grid in GRIDS:
         wall, processor = time.monotonic(), time.process_time()
-        found[grid] = survey(generator, loss, [(walk.z, walk.classes) for walk in walks], grid)
+        found[grid] = survey(generator, loss, [(each.z, each.classes) for each in trajectories], grid)
         rows.append((grid, time.monotonic() - wall, time.process_time() - processor))
         print(rows[-1], flush=True)
     lines = [

@@ -50,7 +50,7 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_fetched_checked_and_walked(tmp_path, published, server):
+def test_fetched_checked_and_inverted(tmp_path, published, server):
     url = f"http://127.0.0.1:{server.server_port}/pytorch_model.bin"
     known = digest(published / "pytorch_model.bin")
     words = f"generator.url={url} video.seconds=0.2 video.fps=10 video.size=64 start.classes=[alp,valley]"
@@ -63,14 +63,14 @@ def test_fetched_checked_and_walked(tmp_path, published, server):
     assert "sha256" in refused.stderr
     assert not list((tmp_path / "resources" / "downloads").glob("*"))
 
-    # the panorama's survey is hundreds of passes, which take minutes at this size on a CPU
+    # the panorama's survey is hundreds of evaluations, which take minutes at this size on a CPU
     result = workflow.done("--omit-from", "survey", **keys, hydra=f"generator.sha256={known}")
     assert "to download: biggan-deep-128-pytorch_model.bin" in result.stderr
     folder = tmp_path / "results" / "full" / "loss~l1+lr~0.05"
-    walk = read_trajectory(folder / "trajectories" / "0-2.safetensors", 1)
-    assert walk.classes.shape == (3, 1000)
-    assert walk.metadata["sha256"]["weights"] == known
-    assert walk.status == "ok"
+    trajectory = read_trajectory(folder / "trajectories" / "0-2.safetensors", 1)
+    assert trajectory.classes.shape == (3, 1000)
+    assert trajectory.metadata["sha256"]["weights"] == known
+    assert trajectory.status == "ok"
     assert "alp" in (folder / "losses.csv").read_text()
 
     requests = len(server.asked)

@@ -236,7 +236,7 @@ def test_images_of_another_size_are_not_broadcast(make):
         make("l1")(torch.zeros(2, 3, 1, 1))
 
 
-def test_measures_are_the_losses_of_their_names(make, perceptual):
+def test_metrics_are_the_losses_of_their_names(make, perceptual):
     images = pictures(0, 1, dtype=DOUBLE).requires_grad_()
     values = measure(images, target_of(), METRICS, perceptual)
     assert list(values) == ["l2", "ssim", "lpips"]
@@ -245,7 +245,7 @@ def test_measures_are_the_losses_of_their_names(make, perceptual):
         torch.testing.assert_close(value, make(name)(images).total.detach())
     assert list(measure(images.float(), target_of(), ["ssim"])) == ["ssim"]
     assert measure(images, target_of(), []) == {}
-    with pytest.raises(ValueError, match="unknown measure"):
+    with pytest.raises(ValueError, match="unknown metric"):
         measure(images, target_of(), ["psnr"])
 
 

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import torch
+import torch.nn.functional as F
 from approach.errors import UserError
 from approach.losses.perceptual import NETS, Perceptual
 from approach.torchvision_guard import import_torchvision
@@ -47,7 +48,7 @@ def reference(net: str, state: dict[str, torch.Tensor], spatial: bool = False) -
 def pictures(*seeds, size=64, dtype=torch.float32) -> torch.Tensor:
     """Smooth seeded images [N, 3, size, size] in [-1, 1]."""
     coarse = [torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.nn.functional.interpolate(torch.cat(coarse) * 2 - 1, size=size, mode="bicubic").clamp(-1, 1).to(dtype)
+    return F.interpolate(torch.cat(coarse) * 2 - 1, size=size, mode="bicubic").clamp(-1, 1).to(dtype)
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import torch
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _ORPHANS = ("nms", "qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -31,7 +31,7 @@ def import_torchvision() -> ModuleType:
     except RuntimeError as error:
         if "operator torchvision::" not in str(error) or "does not exist" not in str(error) or _declared:
             raise
-    log.debug("torchvision's compiled operators do not load with this torch: declaring %s", ", ".join(_ORPHANS))
+    logger.debug("torchvision's compiled operators do not load with this torch: declaring %s", ", ".join(_ORPHANS))
     for name in [name for name in sys.modules if name == "torchvision" or name.startswith("torchvision.")]:
         del sys.modules[name]  # what the failed import left behind
     library = torch.library.Library("torchvision", "FRAGMENT")

@@ -1,6 +1,5 @@
 """Folding BigGAN's weights for one truncation: what does not depend on the latents is computed once, in float64."""
 
-import logging
 from dataclasses import dataclass
 
 import torch
@@ -8,14 +7,12 @@ from torch import Tensor
 
 from approach.biggan.format import GeneratorConfig, attention_name, block_places
 
-log = logging.getLogger(__name__)
-
 
 def statistics_row(rows: Tensor, truncation: float) -> Tensor:
     """The batch-norm statistics [channels] at a truncation, from rows [n_stats, channels] spaced evenly over 0..1.
 
     Linear interpolation between the two rows beside the truncation. The package's own code weighs the two rows
-    the wrong way round, and takes a neighbouring row where truncation / 0.02 misses an integer by rounding
+    in reverse, and takes a neighbouring row where truncation / 0.02 misses an integer by rounding
     (0.14, 0.28, 0.56, 0.58, 0.94); both agree on an exact row and half-way between two.
     """
     position = truncation * (len(rows) - 1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from approach.classes import imagenet_names, read_names
 from approach.errors import UserError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
 
@@ -60,7 +60,7 @@ def read_config(path: str | Path) -> GeneratorConfig:
             "give the config.json published with the weights"
         )
     if unknown := sorted(set(raw) - known):
-        log.info("%s: unknown fields ignored: %s", path, ", ".join(unknown))
+        logger.info("%s: unknown fields ignored: %s", path, ", ".join(unknown))
     try:
         layers = tuple((bool(up), int(wide_in), int(wide_out)) for up, wide_in, wide_out in raw["layers"])
         config = GeneratorConfig(**{key: raw[key] for key in known - {"layers"}}, layers=layers)
@@ -176,7 +176,7 @@ def read_weights(path: str | Path, config: GeneratorConfig) -> dict[str, Tensor]
             "give weights and config.json of the same generator"
         )
     if unknown := sorted(set(tensors) - set(wanted)):
-        log.warning("%s: %d unknown tensors ignored: %s", path, len(unknown), ", ".join(unknown))
+        logger.warning("%s: %d unknown tensors ignored: %s", path, len(unknown), ", ".join(unknown))
     weights = {name: _at_least_float32(tensors[name]) for name in wanted}
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:

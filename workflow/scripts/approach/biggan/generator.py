@@ -1,10 +1,10 @@
-"""BigGAN-deep, frozen and folded for one truncation: what a walk and a film need of it, as fast as we can.
+"""BigGAN-deep, frozen and folded for one truncation: what inversions and films need of it, made fast.
 
     config = read_config("config.json")
     generator = load_generator(read_weights("pytorch_model.bin", config), config, truncation=0.4)
     images = generator(generator.conditioning(z, torch.softmax(logits, 1)))
 
-The file format is in biggan_format, the folding in folding, the layers in frozen_ops, packed and pointwise.
+The file format is in format, the folding in folding, the layers in layers, convolutions and pointwise.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""What the generator does value by value, there and back, as a few small functions that can be compiled.
+"""What the generator does value by value, forward and backward, as a few small functions that can be compiled.
 
 All layers share them: x is [N, P, C] (P pixels, channels last), scale and shift are [N, 1, C]. Compiled, each is one
 or two passes over memory, with the arithmetic in float32 whatever x is; without a compiler it is a handful of passes.
@@ -6,15 +6,12 @@ or two passes over memory, with the arithmetic in float32 whatever x is; without
 
 import functools
 import importlib.util
-import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

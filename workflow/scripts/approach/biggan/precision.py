@@ -1,4 +1,4 @@
-"""Precision, compilation and micro-batch as choices that are made once per batch of walks and recorded."""
+"""Precision, compilation and micro-batch as choices that are made once per batch of seeds and recorded."""
 
 import ctypes
 import logging
@@ -10,7 +10,7 @@ import torch
 from approach.biggan.format import GeneratorConfig, block_places
 from approach.biggan.pointwise import missing_compiler
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # of the layers' activations and kernels; latents, conditioning, picture and optimizer: outer_dtype
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
@@ -32,15 +32,15 @@ def has_bfloat16(device: str | torch.device) -> bool:
 def set_matrix_precision(precision: str, device: str | torch.device) -> None:
     """Switch TF32 products on for precision tf32, off otherwise (PyTorch's own default lets convolutions use them).
 
-    Process-wide, and to be called once before the walk: it must hold in the backward pass too.
+    Process-wide, and to be called once before the inversion: it must hold in the backward pass too.
     """
     tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
     if tf32 and torch.device(device).type != "cuda":
-        log.info("tf32 is a mode of NVIDIA GPUs: computing in float32 on %s", device)
+        logger.info("tf32 is a mode of NVIDIA GPUs: computing in float32 on %s", device)
     if precision == "bf16" and not has_bfloat16(device):
-        log.warning("%s has no units for bfloat16: precision=float32 will be several times faster here", device)
+        logger.warning("%s has no units for bfloat16: precision=float32 will be several times faster here", device)
 
 
 def make_deterministic(device: str | torch.device) -> None:
@@ -70,7 +70,7 @@ _SAVED_SECONDS = {"cpu": 4e-9, "cuda": 2e-11}
 
 
 def decide_compile(choice: str, config: GeneratorConfig, seed_steps: int, device: str | torch.device) -> bool:
-    """Whether to compile the norms: choice is auto, always or never; seed_steps are the passes ahead, seeds x steps.
+    """Whether to compile the norms: choice is auto, always or never; seed_steps are seeds times the steps ahead.
 
     auto compiles where it saves more time than it takes. Where no compiler is installed the answer is no, with a
     warning if compilation was asked for.
@@ -80,21 +80,21 @@ def decide_compile(choice: str, config: GeneratorConfig, seed_steps: int, device
         return False
     missing = missing_compiler(device)
     if missing:
-        log.log(logging.WARNING if choice == "always" else logging.INFO, "not compiled: %s", missing)
+        logger.log(logging.WARNING if choice == "always" else logging.INFO, "not compiled: %s", missing)
         return False
     saved = activation_values(config) * seed_steps * _SAVED_SECONDS[device.type]
     return choice == "always" or saved > _COMPILE_SECONDS[device.type]
 
 
-# On a CPU more seeds a pass stop paying once what it keeps outgrows the caches: measured best at 4 seeds at 128 px, at
-# 1 at 512 px, at 16 for the study.
+# On a CPU more seeds at a time stop paying once what is kept outgrows the caches: measured best at 4 seeds at 128 px,
+# at 1 at 512 px, at 16 for the study.
 _CPU_VALUES, _CPU_SEEDS = 64e6, 16
 
 
 def decide_micro_batch(config: GeneratorConfig, precision: str, seeds: int, free_bytes: int, device: str) -> int:
-    """Seeds per pass: as many as fit into half the free memory, in parts of nearly equal size; at least 1.
+    """Seeds per evaluation: as many as fit into half the free memory, in parts of nearly equal size; at least 1.
 
-    A pass needs about three times what it keeps (the loss network, and what is alive for a moment).
+    An evaluation needs about three times what it keeps (the loss network, and what is alive for a moment).
     """
     width = PRECISIONS[precision].itemsize
     fit = int(free_bytes / 2 // (3 * width * activation_values(config)))
@@ -105,7 +105,7 @@ def decide_micro_batch(config: GeneratorConfig, precision: str, seeds: int, free
 
 
 def free_memory(device: str | torch.device) -> int:
-    """Bytes of memory that a pass may take now: free on the GPU, available on the machine otherwise."""
+    """Bytes of memory that an evaluation may take now: free on the GPU, available on the machine otherwise."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -125,9 +125,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of glibc's mal
 
 
 def keep_memory(on: bool = True, *, returned_from: int = 32 * 2**20) -> bool:
-    """Have the C library keep freed memory for the next pass instead of handing it back; whether it could be told.
+    """Have the C library keep freed memory for the next evaluation, and say whether it could be told.
 
-    By default glibc returns every large block to the system, and the next pass has its pages cleared and mapped
+    By default glibc returns every large block to the system, and the next evaluation has its pages cleared and mapped
     again: a seventh of a step at 512 px, a fifth at 128. Process-wide; elsewhere than on glibc it does nothing.
     Switched off, blocks are returned from `returned_from` bytes on; 32 MiB is where glibc's own adapting ends.
     """

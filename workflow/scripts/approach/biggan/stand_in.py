@@ -4,6 +4,7 @@ A generator of these weights costs what a trained one costs and has its value ra
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from approach.biggan.format import GeneratorConfig, normalised_shapes, plain_shapes
@@ -24,10 +25,10 @@ def seeded_state(config: GeneratorConfig, seed: int = 0, *, power_iterations: in
     for name, shape in normalised_shapes(config).items():
         weight = normal(*shape)
         matrix = weight.flatten(1)
-        v = torch.nn.functional.normalize(normal(matrix.shape[1]), dim=0)
+        v = F.normalize(normal(matrix.shape[1]), dim=0)
         for _ in range(power_iterations):
-            u = torch.nn.functional.normalize(matrix @ v, dim=0)
-            v = torch.nn.functional.normalize(u @ matrix, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+            v = F.normalize(u @ matrix, dim=0)
         state |= {f"{name}.weight_orig": weight, f"{name}.weight_u": u, f"{name}.weight_v": v}
     for name, shape in plain_shapes(config).items():
         if name.endswith("running_means"):

@@ -1,4 +1,4 @@
-"""What a walk descends: per-image distances of images [N, 3, S, S] in [-1, 1] to one target, and weighted mixes.
+"""What an inversion descends: per-image distances of images [N, 3, S, S] in [-1, 1] to one target, and weighted mixes.
 
 Every term is a mean over the image, so that its size does not depend on the resolution; 0 at the target. Padding is
 masked out in one place: there the images take on the target's pixels, which stops value and gradient alike, whatever
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional
 
 from approach.errors import UserError
 from approach.losses.perceptual import Perceptual
@@ -66,33 +66,26 @@ def build_loss(
 ) -> Loss:
     """Make the loss that a configuration describes.
 
-    Parameters
-    ----------
-    loss
-        ``{"name": "l1-lpips", "terms": {"l1": 1.0, "lpips": 10.0}}``; kinds: l1 (mean
-        absolute difference), l2 (mean squared difference), pyramid (L1 of a Laplacian pyramid), ssim (1 - MS-SSIM),
-        lpips (learned distance), discriminator (the discriminator's features).
-    target
-        What to approach.
-    perceptual
-        The LPIPS network; needed by lpips.
-    discriminator
-        The study generator's own discriminator, ``discriminator.features(images) -> list of [N, ...] maps``; needed by
-        discriminator.
-    device, dtype
-        Of the computation; float64 or float32.
+    Args:
+        loss: `{"name": "l1-lpips", "terms": {"l1": 1.0, "lpips": 10.0}}`, the weight of each term. Terms: l1 (mean
+            absolute difference), l2 (mean squared difference), pyramid (L1 of a Laplacian pyramid), ssim (1 - MS-SSIM),
+            lpips (learned distance), discriminator (distance of the discriminator's features).
+        target: what to approach.
+        perceptual: the LPIPS network; needed by lpips.
+        discriminator: the generator's own, `discriminator.features(images) -> list of [N, ...] maps`; needed by
+            discriminator.
+        device: of the computation.
+        dtype: of the computation, float64 or float32.
 
-    Raises
-    ------
-    UserError
-        An unknown term, none at all, or a term without its network.
+    Raises:
+        UserError: a term is unknown or lacks its network, or there is none at all.
     """
     pixels = target.pixels.to(device=device, dtype=dtype)[None]
     mask = target.mask.to(device=device, dtype=torch.bool)[None]
     seen = float(target.mask.to(dtype).mean())
     makers: dict[str, Callable[[], Term]] = {
-        "l1": lambda: lambda images: _mean((images - pixels).abs()),
-        "l2": lambda: lambda images: _mean((images - pixels) ** 2),
+        "l1": lambda: _l1_term(pixels),
+        "l2": lambda: _l2_term(pixels),
         "pyramid": lambda: _pyramid_term(pixels),
         "ssim": lambda: _ssim_term(pixels),
         "lpips": lambda: _lpips_term(pixels, perceptual),
@@ -114,6 +107,20 @@ def _mean(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1)
 
 
+def _l1_term(target: Tensor) -> Term:
+    def term(images: Tensor) -> Tensor:
+        return _mean((images - target).abs())
+
+    return term
+
+
+def _l2_term(target: Tensor) -> Term:
+    def term(images: Tensor) -> Tensor:
+        return _mean((images - target) ** 2)
+
+    return term
+
+
 def _pyramid_term(target: Tensor) -> Term:
     """Laplacian-pyramid L1: the mean absolute value of every band and of what remains, summed.
 
@@ -133,7 +140,7 @@ def _pyramid_term(target: Tensor) -> Term:
         for blur in blurs:
             blurred = blur @ level @ blur.T
             total = total + _mean((level - blurred).abs())
-            level = functional.avg_pool2d(blurred, 2)
+            level = F.avg_pool2d(blurred, 2)
         return total + _mean(level.abs())
 
     return term
@@ -168,14 +175,14 @@ def _ssim_term(target: Tensor) -> Term:
     weights = weights / weights.sum()
     targets = [target]
     for _ in range(levels - 1):
-        targets.append(functional.avg_pool2d(targets[-1], 2))
+        targets.append(F.avg_pool2d(targets[-1], 2))
 
     def term(images: Tensor) -> Tensor:
         images = (images + 1) / 2
         product = 1
         for level, (reference, weight) in enumerate(zip(targets, weights, strict=True)):
             if level:
-                images = functional.avg_pool2d(images, 2)
+                images = F.avg_pool2d(images, 2)
             similarity, structure = _ssim_per_channel(images, reference, kernel=kernel)
             value = similarity if level == levels - 1 else structure
             below = _SSIM_FLOOR**2 / (2 * _SSIM_FLOOR - value.clamp_max(_SSIM_FLOOR))
@@ -189,7 +196,11 @@ def _lpips_term(target: Tensor, perceptual: Perceptual | None) -> Term:
     if perceptual is None:
         raise UserError("loss lpips: needs a perceptual network; set perceptual.net and perceptual.weights")
     features = perceptual.features(target)
-    return lambda images: perceptual.distance(images, features)
+
+    def term(images: Tensor) -> Tensor:
+        return perceptual.distance(images, features)
+
+    return term
 
 
 def _discriminator_term(target: Tensor, discriminator: Any) -> Term:

@@ -1,4 +1,4 @@
-"""Fixed yardsticks, taken of every trajectory alike, whatever loss drove it."""
+"""Fixed metrics, taken of every trajectory alike, whatever loss drove it."""
 
 from collections.abc import Iterable
 
@@ -20,16 +20,13 @@ def measure(
     All are distances, 0 at the target: l2 (mean squared difference), ssim (1 - MS-SSIM), lpips. Each is the loss
     of that name, so that padding is left out alike.
 
-    Raises
-    ------
-    UserError
-        lpips is asked for without its network.
-    ValueError
-        An unknown measure.
+    Raises:
+        UserError: lpips is asked for without its network.
+        ValueError: a metric is unknown.
     """
     names = list(names)
     if unknown := [name for name in names if name not in METRICS]:
-        raise ValueError(f"unknown measure {unknown[0]}; known are {', '.join(METRICS)}")
+        raise ValueError(f"unknown metric {unknown[0]}; known are {', '.join(METRICS)}")
     if not names:
         return {}
     terms = dict.fromkeys(names, 1.0)

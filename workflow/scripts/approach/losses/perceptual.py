@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from approach.biggan.convolutions import make_lean
@@ -18,7 +19,7 @@ from approach.biggan.pointwise import EAGER, compiled
 from approach.errors import UserError
 from approach.torchvision_guard import import_torchvision
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 NETS = ("squeeze", "alex", "vgg")
 
@@ -28,21 +29,15 @@ Features = list[Tensor]
 class Perceptual(nn.Module):
     """The LPIPS distance between images [N, 3, H, W] in [-1, 1].
 
-    Parameters
-    ----------
-    net
-        "squeeze", "alex" or "vgg".
-    weights
-        The backbone: torchvision's whole .pth of squeezenet1_1, alexnet or vgg16, or a state dict of its ``features``
-        part alone (names with or without the prefix "features.").
-    device, dtype
-        Where and in what precision the features are computed (float64, float32, or bfloat16; distances come back in
-        float32 at least).
+    Args:
+        net: squeeze, alex or vgg.
+        weights: the backbone: torchvision's whole .pth of squeezenet1_1, alexnet or vgg16, or a state dict of its
+            `features` alone (names with or without the prefix "features.").
+        device: where the features are computed.
+        dtype: of the features: float64, float32 or bfloat16; distances come back in float32 at least.
 
-    Raises
-    ------
-    UserError
-        Unknown net; weights missing, corrupt, or of another network.
+    Raises:
+        UserError: the net is unknown, or the weights are missing, corrupt, or of another network.
     """
 
     def __init__(
@@ -82,7 +77,7 @@ class Perceptual(nn.Module):
         return [_unit(m if m.dtype == torch.float64 else m.float()) for m in self._raw(images)]
 
     def distance(self, a: Tensor, b: Tensor | Features) -> Tensor:
-        """LPIPS of images ``a`` and of ``b``, images or their features, pair by pair, [N]; N and N, or N and 1."""
+        """LPIPS of images `a` and of `b`, images or their features, pair by pair, [N]; N and N, or N and 1."""
         b = self.features(b) if isinstance(b, Tensor) else b
         return sum(
             _LayerDistance.apply(self._pointwise, m, unit, head.model[-1].weight)
@@ -94,15 +89,15 @@ class Perceptual(nn.Module):
         return list(self._backbone(images))
 
     def spatial(self, a: Tensor | Features, b: Tensor | Features, size: int) -> Tensor:
-        """Where ``a`` and ``b`` differ: [N, 1, size, size], each layer's map enlarged bilinearly, then summed."""
-        enlarge = nn.functional.interpolate
-        return sum(enlarge(m, size=(size, size), mode="bilinear", align_corners=False) for m in self._maps(a, b))
+        """Where `a` and `b` differ: [N, 1, size, size], each layer's map enlarged bilinearly, then summed."""
+        maps = self._maps(a, b)
+        return sum(F.interpolate(m, size=(size, size), mode="bilinear", align_corners=False) for m in maps)
 
     def _maps(self, a: Tensor | Features, b: Tensor | Features) -> list[Tensor]:
         a = self.features(a) if isinstance(a, Tensor) else a
         b = self.features(b) if isinstance(b, Tensor) else b
         return [
-            nn.functional.conv2d((x - y) ** 2, head.model[-1].weight.to(x.dtype))  # the head without its dropout
+            F.conv2d((x - y) ** 2, head.model[-1].weight.to(x.dtype))  # the head without its dropout
             for x, y, head in zip(a, b, self._heads, strict=True)
         ]
 
@@ -138,7 +133,7 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def load_backbone(backbone: nn.Module, path: Path, net: str) -> None:
-    """Load the ``features`` part of a torchvision state dict into the slices that lpips cuts it into."""
+    """Load the `features` part of a torchvision state dict into the slices that lpips cuts it into."""
     if not path.is_file():
         raise UserError(f"{path}: no such LPIPS weights; check perceptual.weights")
     try:
@@ -163,5 +158,5 @@ def load_backbone(backbone: nn.Module, path: Path, net: str) -> None:
                 f"{path}: {name} has shape {tuple(found[name].shape)}, not {tuple(mine[own].shape)}; {another}"
             )
     if unknown := sorted(found.keys() - wanted.keys()):
-        log.warning("%s: unknown tensors are ignored: %s", path, ", ".join(unknown))
+        logger.warning("%s: unknown tensors are ignored: %s", path, ", ".join(unknown))
     backbone.load_state_dict({own: found[name] for name, own in wanted.items()}, assign=True)
