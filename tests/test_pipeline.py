@@ -14,6 +14,7 @@ from approach.film.probe import read_film
 from approach.losses.losses import build_loss
 from approach.target import read_target
 from approach.trajectories import read_trajectory
+from helpers.dictionary import listed_columns, listed_products, matches
 from helpers.runs import Workflow
 from PIL import Image
 
@@ -45,6 +46,29 @@ def test_every_product_of_the_contract_is_there(results):
         wanted += [film / file for file in ("film.json", "triptych.mp4", *(f"channel-{n}.mp4" for n in (1, 2, 3)))]
     missing = [str(path) for path in wanted if not path.is_file() or not path.stat().st_size]
     assert not missing
+
+
+def test_the_readme_of_the_results_lists_what_is_there_and_nothing_else(results):
+    always, sometimes = listed_products()
+    made = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
+    unlisted = [path for path in made if not any(matches(pattern, path) for pattern in [*always, *sometimes])]
+    assert not unlisted
+    assert not [pattern for pattern in always if not any(matches(pattern, path) for path in made)]
+
+
+def test_the_readme_of_the_results_names_every_column(results):
+    terms = {setting: [setting.split("+")[0].removeprefix("loss~")] for setting in SETTINGS}
+    names = {"axis": ["lr"], "term": [term for own in terms.values() for term in own], "metric": ["l2", "ssim"]}
+    for table in ("trajectories.csv", "arrivals.csv", "starts.csv"):
+        assert set(pd.read_csv(results / table).columns) == listed_columns(table, **names)
+    assert set(pd.read_parquet(results / "losses.parquet").columns) == listed_columns("losses.parquet", **names)
+    for setting in SETTINGS:
+        own = names | {"term": terms[setting]}
+        for table, file in (("losses.csv", "losses.csv"), ("losses.csv", "trajectories/0-2.csv")):
+            assert set(pd.read_csv(results / setting / file).columns) == listed_columns(table, **own)
+        assert set(pd.read_csv(results / setting / "metrics.csv").columns) == listed_columns("metrics.csv", **own)
+    itinerary = pd.read_csv(results / "films" / f"starts+{SETTINGS[0]}" / "itinerary.csv")
+    assert set(itinerary.columns) == listed_columns("itinerary.csv", **names)
 
 
 def test_the_terminal_says_what_comes_and_what_came(finished):
