@@ -3,43 +3,46 @@ PYTHON ?= python3
 CORES ?= all
 GENERATOR ?= biggan-deep-128
 BIN := .venv/bin
+# By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
+INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
 .PHONY: demo test lint format docs closures bench first-contact clean
 
-demo: .venv/installed
+demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
 
-test: .venv/installed
+test: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-lint: .venv/installed
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check .
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake -s study/Snakefile --lint
 
-format: .venv/installed
+format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt .
 
-docs: .venv/installed
+docs: $(INSTALLED)
 	$(BIN)/python docs/configuration.py
 
-closures: .venv/installed
+closures: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m helpers.closures > tests/closures.yaml
 
-bench: .venv/installed
+bench: $(INSTALLED)
 	$(BIN)/python bench/inversion.py
 
-first-contact: .venv/installed
+first-contact: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) first_contact --config experiment=first-contact generator=$(GENERATOR)
 
 clean:
 	rm -rf results/*/ logs benchmarks .snakemake
 
-.venv/installed: requirements.lock
+$(INSTALLED):
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@rm -f .venv/installed*
 	@touch $@

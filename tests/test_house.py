@@ -1,7 +1,8 @@
-"""The house: which room imports which, what every script uses, and one import name."""
+"""The house: which room imports which, what every script uses, one import name, and when make installs."""
 
 import ast
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -121,3 +122,24 @@ def test_the_library_has_one_import_name():
     for folder in ("workflow", "study", "bench", "docs", "tests"):
         files += (ROOT / folder).rglob("*.py")
     assert [str(path.relative_to(ROOT)) for path in files if other.search(path.read_text())] == []
+
+
+def test_make_installs_where_the_lock_says_something_else_and_not_where_it_is_newer(tmp_path):
+    for name in ("Makefile", "requirements.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+
+    def would_run(target):
+        command = ["make", "--dry-run", target]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    planned = would_run("lint")
+    assert "pip install" in planned
+    stamp = tmp_path / planned.partition("touch ")[2].split()[0]
+    stamp.parent.mkdir()
+    stamp.touch()
+    later = stamp.stat().st_mtime + 1000
+    os.utime(tmp_path / "requirements.lock", (later, later))
+    assert "pip install" not in would_run("lint") + would_run("test") + would_run("demo")
+    with (tmp_path / "requirements.lock").open("a") as lock:
+        lock.write("another-package==1.0\n")
+    assert "pip install" in would_run("lint")
