@@ -40,8 +40,17 @@ def screen_look(screen: str, height: int, captions: Sequence[str]) -> dict:
 def line_up_frames(screen: str, height: int, count: int, fps: int) -> Iterator[np.ndarray]:
     """The clip that lines up projectors: grid, circle, borders, the screen's name, and a frame counter.
 
-    uint8 [height, W, 3]; the counter stands there in figures and, for machines, as `COUNTER_BITS` white and black
-    squares below them, the lowest bit first; a white square flashes in the first frame of every second.
+    The counter stands there in figures and, for machines, as `COUNTER_BITS` white and black squares below them, the
+    lowest bit first; a white square flashes in the first frame of every second.
+
+    Args:
+        screen: one of SCREENS.
+        height: of the screen, in pixels.
+        count: frames of the clip.
+        fps: frames a second.
+
+    Yields:
+        uint8 [height, W, 3].
     """
     parts = [
         _test_card(name, height)
@@ -113,9 +122,10 @@ def describe(path: Path) -> dict:
 
     Its pictures were decoded and counted when it was encoded (`encode.deliver`) and are not decoded again.
 
-    {file, frames, fps, seconds, width, height, codec, profile, pix_fmt, colours, audio, bytes, mbit (mean), sha256},
-    and of H.264 files group (frames between the pictures where decoding can begin), closed, busiest (bits in the
-    fullest second).
+    Returns:
+        {file, frames, fps, seconds, width, height, codec, profile, pix_fmt, colours, audio, bytes, mbit (mean),
+        sha256}, and of H.264 files group (frames between the pictures where decoding can begin), closed, busiest (bits
+        in the fullest second).
     """
     found = read_film(path, decode=False)
     described = {

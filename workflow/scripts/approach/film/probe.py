@@ -17,10 +17,17 @@ _RANGE = {0: "unknown", 1: "tv", 2: "pc"}
 def read_film(path: Path | str, decode: bool = True) -> dict:
     """Decode a whole film and say what it is; or only count its packets, where it was decoded before.
 
-    Returns {frames, fps (Fraction), width, height, codec, profile, pix_fmt, colours: {range, matrix, primaries,
-    transfer}, keyframes: [frame numbers], seconds, bytes, bit_rate, audio: number of audio streams}.
-    `frames` counts decoded pictures (or packets), not what the container promises. Raises av.error.FFmpegError on a
-    broken file.
+    Args:
+        path: the film.
+        decode: whether its pictures are decoded, or only its packets counted.
+
+    Returns:
+        {frames, fps (Fraction), width, height, codec, profile, pix_fmt, colours: {range, matrix, primaries, transfer},
+        keyframes: [frame numbers], seconds, bytes, bit_rate, audio: number of audio streams}. `frames` counts decoded
+        pictures (or packets), not what the container promises.
+
+    Raises:
+        av.error.FFmpegError: the file is broken.
     """
     path = Path(path)
     with av.open(str(path)) as container:
@@ -64,8 +71,9 @@ def read_film(path: Path | str, decode: bool = True) -> dict:
 def groups_of_pictures(path: Path | str) -> dict:
     """How an H.264 film (.mp4) may be entered, and how evenly its bits flow; no decoding.
 
-    Returns {starts: numbers of the packets that begin a group, closed: whether each of them is an IDR picture, behind
-    which nothing refers to what was before, busiest: bits in the fullest window of one second}.
+    Returns:
+        {starts: numbers of the packets that begin a group, closed: whether each of them is an IDR picture, behind which
+        nothing refers to what was before, busiest: bits in the fullest window of one second}.
     """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
