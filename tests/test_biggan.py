@@ -91,7 +91,9 @@ def test_first_contact_ends_in_one_report(tmp_path, published, server):
     assert digest(published / "pytorch_model.bin") in report
     assert "recorded at first use" in report
     assert report.count("| ok |") == 3
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", report):
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", report)
+    assert pictures
+    for picture in pictures:
         assert Image.open(tmp_path / "results" / "first-contact" / picture).width > 400
     assert {"/pytorch_model.bin", "/painting.png"} == set(server.asked)
 

@@ -1,4 +1,5 @@
-"""The house: which room imports which, what every script uses, one import name, and when make installs."""
+"""The house: which room imports which, what every script uses, one import name, one
+vocabulary, and when make installs."""
 
 import ast
 import importlib
@@ -22,6 +23,11 @@ ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
 ENTRANCES = {"loading"}
 # What planning, and the choice of three trajectories, must not wait for.
 LIGHT = ["planning.plan", "planning.estimate", "film.choice", "target", "devices", "digest"]
+
+
+WORDS = re.compile(r"\b(walks?|walked|walking|journeys?|critic)\b", re.IGNORECASE)
+PYTHONS_WORDS = re.compile(r"\b(ast|os)\.walk\(")
+TEXTS = {"", ".py", ".smk", ".yaml", ".rst", ".html", ".js", ".css", ".j2"}
 
 
 def table_of_rooms() -> dict[str, set[str]]:
@@ -122,6 +128,24 @@ def test_the_library_has_one_import_name():
     for folder in ("workflow", "study", "bench", "docs", "tests"):
         files += (ROOT / folder).rglob("*.py")
     assert [str(path.relative_to(ROOT)) for path in files if other.search(path.read_text())] == []
+
+
+def wrong_words(text: str) -> list[tuple[int, str]]:
+    """The lines of a text that have one of the words that were given up, by number."""
+    lines = enumerate(text.splitlines(), start=1)
+    return [(number, line.strip()) for number, line in lines if WORDS.search(PYTHONS_WORDS.sub("", line))]
+
+
+def test_an_inversion_has_one_name():
+    files = [ROOT / "Snakefile", *(path for name in ("workflow", "config") for path in (ROOT / name).rglob("*"))]
+    texts = [path for path in files if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts]
+    found = [f"{path.relative_to(ROOT)}:{n}: {line}" for path in texts for n, line in wrong_words(path.read_text())]
+    assert not found, "docs/glossary.md has the words"
+
+
+def test_the_words_are_seen():
+    text = "Two journeys\nfor folder in os.walk(root):\nThe Walk went on\ncritical walkers\n"
+    assert [number for number, _ in wrong_words(text)] == [1, 3]
 
 
 def test_make_installs_where_the_lock_says_something_else_and_not_where_it_is_newer(tmp_path):
