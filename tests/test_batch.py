@@ -13,7 +13,6 @@ from approach.errors import UserError
 from approach.inversion import batch, checkpoint
 from approach.inversion.descent import State, columns, make_adam
 from approach.inversion.starts import Latents
-from approach.planning.estimate import benchmark_seconds
 from approach.target import prepare_target
 from PIL import Image
 
@@ -188,16 +187,6 @@ def test_adams_step_stays_on_the_cpu(tmp_path):
     loaded = make_adam(there, CONFIG["optimizer"], moved.adam).state[there.z]
     assert loaded["step"].device.type == "cpu"
     assert loaded["exp_avg"].device.type == "meta"
-
-
-@pytest.mark.parametrize(
-    ("content", "seconds"),
-    [(b"s\th:m:s\n12.5\t0:00:12\n", 12.5), (b"", None), (b"s\th:m:s\n", None), (b"s\n\n", None), (b"\xff\n\xff", None)],
-)
-def test_a_damaged_benchmark_is_ignored(tmp_path, content, seconds):
-    (tmp_path / "0-1.tsv").write_bytes(content)
-    assert benchmark_seconds(tmp_path / "0-1.tsv") == seconds
-    assert benchmark_seconds(tmp_path / "missing.tsv") is None
 
 
 @pytest.mark.parametrize("error", [NotImplementedError("no flock"), OSError(errno.EOPNOTSUPP, "not supported")])
