@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+import arrival
 import contestants
 import inversion
 import measuring
@@ -16,6 +17,7 @@ import rendering
 import report
 from approach.film.probe import count_frames
 from contestants import Case
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_needed_operations_are_the_packages_less_what_is_not_needed(backbone):
 
 def test_rows(backbone, tmp_path, monkeypatch):
     few = [Case("plain", "float32", 1), Case("ours", "float32", 2), Case("ours", "bf16", 2)]
-    monkeypatch.setattr(inversion, "cases", lambda size, device: few)
+    monkeypatch.setattr(inversion, "cases", lambda size, device, quick: few)
     path = tmp_path / "rows.json"
     arguments = ["--sizes", "study", "--losses", "lpips", "--seconds", "5", "--json", str(path)]
     inversion.main([*arguments, "--backbone", str(backbone), "--threads", str(torch.get_num_threads())])
@@ -77,13 +79,34 @@ def test_rows(backbone, tmp_path, monkeypatch):
 def test_rows_of_few_repeats_are_left_out_and_named(backbone, monkeypatch):
     task = inversion.make_task("study", "l2", backbone, "cpu")
     monkeypatch.setattr(
-        inversion, "cases", lambda size, device: [Case("plain", "float32", 1), Case("ours", "float32", 2)]
+        inversion, "cases", lambda size, device, quick: [Case("plain", "float32", 1), Case("ours", "float32", 2)]
     )
     monkeypatch.setattr(inversion, "matrix_peak", lambda precision, device: 1e11)
     monkeypatch.setattr(inversion, "interleave", lambda ready, seconds, device: [[1.0, 1.0, 1.0], [1.0, 1.0]])
     rows, note = inversion.table("study", task, 1)
     assert [row["who"] for row in rows] == ["plain"]
     assert note["left_out"] == ["ours float32 batch 2"]
+
+
+def test_bfloat16_is_timed_only_where_there_are_units_for_it(monkeypatch):
+    monkeypatch.setattr(inversion, "missing_compiler", lambda device: None)
+    for able in (True, False):
+        monkeypatch.setattr(inversion, "has_bfloat16", lambda device, able=able: able)
+        for size in ("study", "128", "256", "512"):
+            found = inversion.cases(size, "cpu")
+            assert {case.precision for case in found} == ({"float32", "bf16"} if able else {"float32"})
+            assert any(case.compiled for case in found)
+            assert not any(case.compiled for case in inversion.cases(size, "cpu", quick=True))
+
+
+def test_a_loss_without_its_file_is_one_line(tmp_path, capsys):
+    for wanted in ([], ["--backbone", str(tmp_path / "none.pth")]):
+        with pytest.raises(SystemExit):
+            inversion.main(["--losses", "lpips", *wanted])
+        assert "lpips needs --backbone FILE" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        arrival.main([])
+    assert "required: --picture, --backbone" in capsys.readouterr().err
 
 
 def test_contestants_do_the_same_work(backbone):
@@ -93,6 +116,16 @@ def test_contestants_do_the_same_work(backbone):
     for _ in range(3):
         theirs, mine = (step() for step in steps)
         assert torch.allclose(mine, theirs, rtol=2e-3, atol=1e-4)
+
+
+def test_arrival_compares_a_whole_run(backbone, tmp_path):
+    Image.new("RGB", (64, 64), (90, 120, 150)).save(tmp_path / "target.png")
+    files = ["--picture", str(tmp_path / "target.png"), "--backbone", str(backbone)]
+    few = ["--seeds", "1", "--plain-steps", "1", "--steps", "2", "--plain-rates", "ours"]
+    found = arrival.main([*files, *few, "--json", str(tmp_path / "arrival.json")])
+    assert len(found["ours"]["seconds_at_step"]) == 3
+    assert [row["rates"] for row in found["plain"]] == [found["ours"]["rates"]]
+    assert "| seeds that reach" in report.waiting(json.loads((tmp_path / "arrival.json").read_text()))
 
 
 def test_rates_of_rendering_count_every_frame(tmp_path, monkeypatch):
