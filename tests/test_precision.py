@@ -140,7 +140,8 @@ def test_graphs_are_a_key_of_their_own_that_the_gpu_profile_sets(root, tiny, mon
     profile = yaml.safe_load((root / "profiles" / "gpu" / "configuration.yaml").read_text())
     wanted = [inversion_config(make_plan(given, root).base) for given in ({}, {"hydra": "compile=always"}, profile)]
     assert [config["graphs"] for config in wanted] == [False, False, True]
-    monkeypatch.setattr(batch, "free_memory", lambda device: 10**9)
+    for asked, answer in (("free_memory", 10**9), ("check_device", None), ("device_name", "a card")):
+        monkeypatch.setattr(batch, asked, lambda *_, answer=answer: answer)
     for config, device, expected in zip(
         [wanted[1], *[wanted[2]] * 3], ["cuda", "cuda:1", "cuda", "cpu"], [False, True, True, False], strict=True
     ):
