@@ -49,15 +49,14 @@ def film_line(trajectories: Sequence[str], name: str = "mine") -> str:
 def film_command(command: str, trajectories: Sequence[str], name: str = "mine") -> str:
     """The command that made an experiment, with a film of three trajectories besides: for pasting into a shell.
 
-    The film travels as one more override in `hydra=...`, whose words the Snakefile splits as a shell does: hence the
-    backslashes before the quotes that Hydra wants around a trajectory's name.
+    The film travels as one more override in `hydra=...`; Hydra wants quotes around a trajectory's name.
 
     Args:
         command: as experiment.yaml tells it.
         trajectories: "setting/seed" each.
         name: of the film.
     """
-    quoted = ",".join(f'\\"{trajectory}\\"' for trajectory in trajectories)
+    quoted = ",".join(f'"{trajectory}"' for trajectory in trajectories)
     override = f"films.{name}={{vary:trajectory,of:[{quoted}]}}"
     words = shlex.split(command)
     given = [place for place, word in enumerate(words) if word.startswith("hydra=")]

@@ -398,7 +398,7 @@ function arrivals() {
     if (known >= 0) chosen.splice(known, 1); else { chosen.push(trajectory); if (chosen.length > 3) chosen.shift(); }
     for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.trajectory));
     $("chosen").hidden = chosen.length !== 3;
-    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('\\",\\"'));
+    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('","'));
     $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and inverts nothing again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
 }

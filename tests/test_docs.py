@@ -1,0 +1,128 @@
+"""What the docs tell people to type: every command is planned, and the worked example of extending.md runs."""
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from approach.pictures.arrivals import film_command
+from approach.planning import plan
+from approach.planning.checks import check_before_jobs
+from helpers.paths import ROOT, SNAKEMAKE
+from PIL import Image
+from snakemake.cli import parse_args, parse_config
+
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+PAGES.remove("docs/study-generator.md")  # its commands are those of study/Snakefile
+
+
+def blocks(page, language):
+    """The fenced blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(page):
+    """The snakemake commands that a page tells to type, a line each; the worked example has a test of its own."""
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.startswith("snakemake ") and "loss=edges" not in line]
+
+
+def files(page):
+    """The files that a page shows whole: path, from the comment in a block's first line -> content."""
+    shown = [block for language in ("yaml", "python") for block in blocks(page, language)]
+    heads = [(re.match(r"# ([\w./-]+\.\w+)\n", block), block) for block in shown]
+    return {head[1]: block[head.end() :] for head, block in heads if head}
+
+
+COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """The project's folder as a reader has it: the configuration with the docs' own files, and a picture."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copytree(ROOT / "config", folder / "config")
+    for name in ("resources", "profiles", "workflow"):
+        (folder / name).symlink_to(ROOT / name)
+    for page in PAGES:
+        for path, text in files(page).items():
+            if path.startswith("config/"):
+                (folder / path).write_text(text, encoding="utf-8")
+    models = folder / "models" / "mine"
+    models.mkdir(parents=True)
+    for name in ("config.json", "generator.safetensors", "classes.json"):
+        (models / name).symlink_to(ROOT / "resources" / "study" / name)
+    Image.new("RGB", (80, 60), "teal").save(folder / "me.jpg")
+    return folder
+
+
+def test_the_docs_have_commands():
+    assert {page for page, _ in COMMANDS} >= {"README.md", "docs/films.md", "docs/guide.md", "docs/extending.md"}
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page}: {line[:90]}" for page, line in COMMANDS])
+def test_every_command_is_planned(page, line, reader, monkeypatch):
+    """As Snakemake reads the line, and as the Snakefile then plans it, in one process."""
+    monkeypatch.chdir(reader)
+    words = shlex.split(line.partition(" | ")[0], comments=True)[1:]
+    _, args = parse_args(words)
+    given = parse_config(args.config) if args.config else {}
+    planned = plan.make_plan(given, reader)
+    check_before_jobs(planned)
+    assert [note for note in planned.notes if "no film" in note] == []
+    if "films." in line:
+        named = set(re.findall(r"films\.(\w+)=\{", line))
+        assert named <= {film["key"] for film in planned.films.values()}
+
+
+def test_the_pages_command_is_planned(reader, monkeypatch):
+    """The line that the page writes for three chosen arrivals."""
+    monkeypatch.chdir(reader)
+    chosen = ["loss~l1+lr~0.05/0", "loss~l2+lr~0.05/1", "loss~l2+lr~0.05/2"]
+    line = film_command("snakemake --cores all --config loss=l1,l2", chosen)
+    _, args = parse_args(shlex.split(line)[1:])
+    film = plan.make_plan(parse_config(args.config), reader).films["mine"]
+    assert [f"{one['setting']}/{one['seed']}" for one in film["candidates"]] == chosen
+
+
+def apply_diff(folder, diff):
+    """Apply a diff whose hunks have no line numbers: each hunk's old lines must be there exactly once."""
+    for part in re.split(r"^--- .*\n", diff, flags=re.M)[1:]:
+        head, *hunks = re.split(r"^@@\n", part, flags=re.M)
+        path = folder / head.removeprefix("+++ b/").strip()
+        text = path.read_text(encoding="utf-8")
+        for hunk in hunks:
+            lines = hunk.splitlines(keepends=True)
+            old = "".join(line[1:] for line in lines if line[0] in " -")
+            new = "".join(line[1:] for line in lines if line[0] in " +")
+            assert text.count(old) == 1, f"{path.name} has not exactly one place of\n{old}"
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def extended(tmp_path):
+    """A copy of the project with all that docs/extending.md adds to it."""
+    copy = tmp_path / "copy"
+    for name in ("config", "profiles", "workflow"):
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "Snakefile", copy)
+    (copy / "resources").symlink_to(ROOT / "resources")
+    for path, text in files("docs/extending.md").items():
+        (copy / path).write_text(text, encoding="utf-8")
+    for diff in blocks("docs/extending.md", "diff"):
+        apply_diff(copy, diff)
+    return copy
+
+
+def test_the_worked_example_runs(extended, tiny_words):
+    losses, nearest = "results/study/loss~edges+lr~0.05/losses.csv", "results/study/nearest.txt"
+    command = [str(SNAKEMAKE), losses, nearest, "--cores", "2", "--config", "loss=edges", "seeds=3", "steps=2"]
+    run = subprocess.run([*command, f"hydra={tiny_words}"], cwd=extended, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-6000:]
+    table = pd.read_csv(extended / losses)
+    assert (table["loss"] - table["edges"] - 0.1 * table["l1"]).abs().max() < 1e-6
+    assert (table["edges"] > 0).all()
+    assert re.fullmatch(r"Seed [012] came nearest, to an L2 of [\d.]+\.\n", (extended / nearest).read_text())
