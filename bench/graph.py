@@ -35,7 +35,7 @@ SEEDS, PER_JOB = int(config["seeds"]), int(config["per_job"])
 BATCHES = [f"{n}-{min(n + PER_JOB, SEEDS) - 1}" for n in range(0, SEEDS, PER_JOB)]
 FILM = "results/films/starts+{setting}"
 WHOLE = "experiment.yaml losses.png montage.png starts.csv arrivals.png metrics.png page/index.html".split()
-WALKS = expand("results/{setting}/trajectories/{batch}.safetensors", setting=SETTINGS, batch=BATCHES)
+TRAJECTORIES = expand("results/{setting}/trajectories/{batch}.safetensors", setting=SETTINGS, batch=BATCHES)
 BATCH_FILES = expand("results/{{setting}}/trajectories/{batch}.safetensors", batch=BATCHES)
 
 wildcard_constraints:
@@ -43,7 +43,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        WALKS, expand("results/{setting}/{file}", setting=SETTINGS, file=["losses.csv", "montage.png"]),
+        TRAJECTORIES, expand("results/{setting}/{file}", setting=SETTINGS, file=["losses.csv", "montage.png"]),
         expand("results/{file}", file=WHOLE),
         expand(f"{FILM}/{{file}}", setting=SETTINGS, file=["film.json", "player.html", "triptych.mp4", "channel-1.mp4",
             "channel-2.mp4", "channel-3.mp4", "panorama.png", "itinerary.png"])
@@ -61,14 +61,14 @@ RULES = {
     "gather_losses": ('expand("results/{setting}/losses.csv", setting=SETTINGS)', '"results/losses.parquet"'),
     "plot_losses": ('"results/losses.parquet"', '"results/losses.png"'),
     "trajectory_table": (
-        'WALKS, expand("results/{setting}/{file}", setting=SETTINGS, file=["stills.npz", "losses.csv"])',
+        'TRAJECTORIES, expand("results/{setting}/{file}", setting=SETTINGS, file=["stills.npz", "losses.csv"])',
         '"results/trajectories.csv"',
     ),
     "montage_of_arrivals": ('"results/trajectories.csv"', '"results/montage.png"'),
     "arrivals": ('"results/trajectories.csv"', '"results/arrivals.png"'),
     "plot_metrics": ('"results/trajectories.csv"', '"results/metrics.png"'),
-    "starts": ("WALKS", '"results/starts.csv"'),
-    "record": ("WALKS", '"results/experiment.yaml"'),
+    "starts": ("TRAJECTORIES", '"results/starts.csv"'),
+    "provenance": ("TRAJECTORIES", '"results/experiment.yaml"'),
     "choose": ("BATCH_FILES[:1]", 'f"{FILM}/film.json"'),
     "timing": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/timing.json"'),
     "render": ('BATCH_FILES[:1], f"{FILM}/timing.json"', 'f"{FILM}/frames/{{channel}}.mkv"'),
@@ -92,7 +92,7 @@ RULES = {
 
 
 SHARED_SCRIPTS = {"encode_channel": "encode", "triptych": "encode"}
-WALKING = ("prepare_target", "invert")
+INVERTING = ("prepare_target", "invert")
 
 
 def skeleton(*, scripts: bool) -> str:
@@ -101,7 +101,7 @@ def skeleton(*, scripts: bool) -> str:
     for name, (files, output) in RULES.items():
         text += f"\nrule {name}:\n    input: {files or '[]'}\n    output: {output}\n"
         if scripts:
-            folder, environment = ROOT / "workflow", "walk" if name in WALKING else "show"
+            folder, environment = ROOT / "workflow", "inversion" if name in INVERTING else "show"
             text += f"    conda: '{folder}/envs/{environment}.yaml'\n"
             text += f"    script: '{folder}/scripts/{SHARED_SCRIPTS.get(name, name)}.py'\n"
         else:

@@ -1,6 +1,7 @@
 """The benchmarks run, count what they say they count, and leave out what they measured too little of."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 import arrival
 import contestants
+import graph
 import inversion
 import measuring
 import rendering
@@ -116,6 +118,12 @@ def test_contestants_do_the_same_work(backbone):
     for _ in range(3):
         theirs, mine = (step() for step in steps)
         assert torch.allclose(mine, theirs, rtol=2e-3, atol=1e-4)
+
+
+def test_the_skeleton_names_scripts_and_environments_that_are_there():
+    named = re.findall(r"'(\S+\.(?:py|yaml))'", graph.skeleton(scripts=True))
+    assert len(named) == 2 * len(graph.RULES)
+    assert not [name for name in named if not Path(name).is_file()]
 
 
 def test_arrival_compares_a_whole_run(backbone, tmp_path):
