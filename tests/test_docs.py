@@ -117,6 +117,7 @@ def extended(tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_the_worked_example_runs(extended, tiny_words):
     losses, nearest = "results/study/loss~edges+lr~0.05/losses.csv", "results/study/nearest.txt"
     command = [str(SNAKEMAKE), losses, nearest, "--cores", "2", "--config", "loss=edges", "seeds=3", "steps=2"]
