@@ -88,3 +88,27 @@ def test_another_target_under_the_same_name_is_refused(workflow):
 def test_dotted_keys_are_snakemakes_to_refuse(workflow, key):
     result = workflow.run(**{key: 1})
     assert result.returncode != 0
+
+
+def test_targets_that_snakemake_would_misread(workflow):
+    picture = Image.new("RGB", (40, 40), "red")
+    for name in ("007", "a{b}.png"):
+        picture.save(workflow.folder / name, format="PNG")
+    assert "target=./007" in refused(workflow, target="007")
+    assert "Snakemake takes braces" in refused(workflow, target="a{b}.png")
+    assert "file name too long" in refused(workflow, target="a" * 300 + ".jpg")
+    assert "prepare_target" in workflow.planned("--until", "prepare_target", target="./007")
+
+
+def test_hydras_grammar_is_not_the_readers(workflow):
+    said = refused(workflow, hydra="start.classes=golden retriever")
+    assert said.endswith("""quote it: hydra='start.classes=["golden retriever"]'""")
+    assert "no class 'golden retriever'" in refused(workflow, hydra='start.classes=["golden retriever"]')
+    assert refused(workflow, optimizer="sgd").endswith("unknown optimizer 'sgd'; known: adam")
+
+
+def test_a_film_from_the_command_line_reaches_its_jobs(workflow):
+    keys = {"name": "mine", "loss": "l2", "steps": 2}
+    workflow.done("--until", "choose", **keys, hydra="films.starts=null films.back={vary: seed, of: [2, 1, 0]}")
+    films = [path.name for path in (workflow.folder / "results/mine/films").iterdir()]
+    assert films == ["back+loss~l2+lr~0.05"]
