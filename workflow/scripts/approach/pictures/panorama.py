@@ -196,9 +196,8 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
     a, b = PAIRS[number]
     along, profile = found["profile_x"][number], found["profiles"][number]
     whole = found["profiles"]
-    axis.fill_between(
-        along, whole.min() - 0.12 * np.ptp(whole) - 1e-9, profile, color="#8fa6ae", alpha=0.28, linewidth=0
-    )
+    bottom = whole.min() - 0.12 * np.ptp(whole) - 1e-9
+    axis.fill_between(along, bottom, profile, color="#8fa6ae", alpha=0.28, linewidth=0)
     axis.plot(along, profile, color=INK, linewidth=1.5)
     for place, channel in ((0, a), (-1, b)):
         axis.plot(along[place], profile[place], "o", color=CHANNELS_ON_PAPER[channel - 1], markersize=7, clip_on=False)
