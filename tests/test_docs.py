@@ -1,5 +1,6 @@
 """What the docs tell people to type: every command is planned, and the worked example of extending.md runs."""
 
+import json
 import re
 import shlex
 import shutil
@@ -60,6 +61,18 @@ def reader(tmp_path_factory):
 
 def test_the_docs_have_commands():
     assert {page for page, _ in COMMANDS} >= {"README.md", "docs/films.md", "docs/guide.md", "docs/extending.md"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "docs/study-generator.md"])
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_the_guide_lists_the_embedded_classes():
+    names = json.loads((ROOT / "resources" / "study" / "classes.json").read_text())
+    listed = re.search(r"^> (.*?)\n\n", (ROOT / "docs" / "guide.md").read_text(), re.M | re.S)[1]
+    assert listed.replace("\n> ", " ").split(", ") == names
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page}: {line[:90]}" for page, line in COMMANDS])
