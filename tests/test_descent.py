@@ -6,8 +6,9 @@ import pytest
 import torch
 from approach.biggan.format import class_names, read_config, read_weights
 from approach.biggan.generator import load_generator
+from approach.biggan.sampling import truncated_normal
 from approach.inversion.descent import State, columns, descend, rate
-from approach.inversion.starts import Latents, sample_starts, truncated_normal
+from approach.inversion.starts import Latents, sample_starts
 from approach.losses.losses import build_loss
 from approach.target import Target
 

@@ -1,5 +1,4 @@
-"""The house: which room imports which, what every script uses, one import name, one
-vocabulary, and when make installs."""
+"""The house: what rooms and scripts import, under one import name; one vocabulary; and when make installs."""
 
 import ast
 import importlib
@@ -23,7 +22,6 @@ ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
 ENTRANCES = {"loading"}
 # What planning, and the choice of three trajectories, must not wait for.
 LIGHT = ["planning.plan", "planning.estimate", "film.choice", "target", "devices", "digest"]
-
 
 WORDS = re.compile(r"\b(walks?|walked|walking|journeys?|critic)\b", re.IGNORECASE)
 PYTHONS_WORDS = re.compile(r"\b(ast|os)\.walk\(")
@@ -87,7 +85,7 @@ def test_every_script_uses_the_modules_that_it_used():
 def test_what_shows_knows_nothing_of_the_inversion():
     """An edit of a log word among the checkpoints once rendered every frame again."""
     using = {script for script, rooms in closures().items() if "inversion" in rooms}
-    assert using == {"invert", "known_classes"}
+    assert using == {"invert"}
 
 
 def test_every_init_is_empty():

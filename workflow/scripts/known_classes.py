@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from approach.biggan.format import class_names, read_config
+from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
 from approach.devices import resolve_device
 from approach.film.render import to_frames
-from approach.inversion.starts import truncated_normal
 from approach.job import job
 from approach.loading import open_generator
 from approach.pictures.montage import sheet

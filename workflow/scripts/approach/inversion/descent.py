@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from approach.biggan.sampling import truncated_normal
 from approach.inversion.gradient import Evaluation, build_evaluate
-from approach.inversion.starts import Latents, truncated_normal
+from approach.inversion.starts import Latents
 
 FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy", "top_class", "seconds")
 

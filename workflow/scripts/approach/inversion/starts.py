@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
-
-SQRT2 = math.sqrt(2)
 
 
 class Latents(NamedTuple):
@@ -21,19 +20,6 @@ class Latents(NamedTuple):
     def to(self, *where) -> "Latents":
         """The same latents on another device, or of another type, as Tensor.to has it."""
         return Latents(self.z.to(*where), self.logits.to(*where))
-
-
-def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Generator) -> Tensor:
-    """Draw from the normal distribution cut off at +-2, times truncation, by the inverse of its distribution function.
-
-    As BigGAN's own sampling (scipy's truncnorm(-2, 2), Brock et al. 2018, section 3.1).
-
-    Returns:
-        float32 of that shape, on the CPU, so that a seed means the same on every device.
-    """
-    edge = math.erf(2 / SQRT2)
-    uniform = torch.rand(shape, generator=random, dtype=torch.float64)
-    return (truncation * SQRT2 * torch.erfinv((2 * uniform - 1) * edge)).float()
 
 
 def start(seed: int, order: int, config: dict, truncation: float, z_dim: int, names: list[str]) -> Latents:
