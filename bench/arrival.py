@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import torch  # noqa: E402
 import yaml  # noqa: E402
+
 from approach.biggan.generator import load_generator  # noqa: E402
 from approach.biggan.precision import keep_memory  # noqa: E402
 from approach.inversion.batch import decide  # noqa: E402

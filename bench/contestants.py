@@ -7,6 +7,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from pytorch_pretrained_biggan import BigGAN, BigGANConfig
+from torch import Tensor
+
 from approach.biggan.format import GeneratorConfig
 from approach.biggan.generator import load_generator
 from approach.biggan.precision import set_matrix_precision
@@ -15,8 +18,6 @@ from approach.losses.losses import build_loss
 from approach.losses.perceptual import Perceptual, load_backbone
 from approach.target import Target
 from approach.torchvision_guard import import_torchvision
-from pytorch_pretrained_biggan import BigGAN, BigGANConfig
-from torch import Tensor
 
 TRUNCATION = 0.4
 RATES = {"z": 0.05, "classes": 0.01}

@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+
 from approach.biggan.generator import load_generator  # noqa: E402
 from approach.film.encode import write_frames  # noqa: E402
 from approach.film.render import render_frames  # noqa: E402

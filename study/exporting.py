@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import torch
-from approach.losses.discriminator import Discriminator
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from approach.losses.discriminator import Discriminator
 from study.networks import TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import CLASSES
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from approach.biggan.format import read_config, read_weights
 from approach.biggan.generator import Generator, load_generator
 from approach.torchvision_guard import import_torchvision
-from torch import Tensor, nn
-
 from study.painter import normal
 
 

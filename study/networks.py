@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from approach.losses.discriminator import Conv, Discriminator, Linear, SpectralWeight
 from torch import Tensor, nn
 
+from approach.losses.discriminator import Conv, Discriminator, Linear, SpectralWeight
 from study.painter import normal
 
 STATISTICS_BATCH = 64  # samples that are normalised together while standing statistics are taken

@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from approach.biggan.precision import has_bfloat16
 from PIL import Image
 from torch import Tensor, nn
 
+from approach.biggan.precision import has_bfloat16
 from study.exporting import read_export
 from study.networks import Head, PairDiscriminator, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from approach.biggan.format import read_config
 from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
 from helpers.generators import TINY
 from helpers.paths import ROOT, SHARED
 from helpers.runs import Workflow
-from safetensors.torch import save_file
 
 # The tests' models are tiny: a second thread only waits for the first.
 os.environ["OMP_NUM_THREADS"] = "1"

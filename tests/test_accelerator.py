@@ -7,6 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
 from approach.biggan import precision
 from approach.biggan.convolutions import ordered_max_pool
 from approach.biggan.format import read_config, read_weights
@@ -20,9 +24,6 @@ from approach.losses.losses import KINDS, build_loss
 from approach.losses.perceptual import Perceptual
 from approach.target import Target
 from approach.torchvision_guard import import_torchvision
-from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import_torchvision()
 from torchvision import models  # noqa: E402

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
+
 from approach import devices
 from approach.biggan.format import class_names, read_config
 from approach.errors import UserError
@@ -14,7 +16,6 @@ from approach.inversion import batch, checkpoint
 from approach.inversion.descent import State, columns, make_adam
 from approach.inversion.starts import Latents
 from approach.target import prepare_target
-from PIL import Image
 
 LOSS = {"name": "l2", "terms": {"l2": 1.0}}
 CONFIG = {

@@ -1,6 +1,7 @@
 """Batches of seeds: their spelling, and which job inverts which seed."""
 
 import pytest
+
 from approach.batch_labels import label, members
 from approach.errors import UserError
 from approach.planning.batches import found_batches, plan_batches

@@ -10,6 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+from PIL import Image
+
 import arrival
 import contestants
 import graph
@@ -19,7 +21,6 @@ import rendering
 import report
 from approach.film.probe import count_frames
 from contestants import Case
-from PIL import Image
 
 
 @pytest.fixture(scope="module")

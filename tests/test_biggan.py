@@ -8,11 +8,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from PIL import Image
+
 from approach.biggan.format import read_config
 from approach.biggan.stand_in import seeded_state
 from approach.trajectories import read_trajectory
 from helpers.runs import Workflow
-from PIL import Image
 
 pytestmark = pytest.mark.slow
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+
 from approach.biggan.format import class_names, read_config, read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.sampling import truncated_normal

@@ -1,6 +1,7 @@
 """Code is tracked by what it says, through every import."""
 
 import pytest
+
 from approach import digest as digests
 from approach.digest import _module, _remembered, closure, code_digest
 

@@ -8,12 +8,13 @@ import subprocess
 
 import pandas as pd
 import pytest
+from PIL import Image
+from snakemake.cli import parse_args, parse_config
+
 from approach.pictures.arrivals import film_command
 from approach.planning import plan
 from approach.planning.checks import check_before_jobs
 from helpers.paths import ROOT, SNAKEMAKE
-from PIL import Image
-from snakemake.cli import parse_args, parse_config
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 PAGES.remove("docs/study-generator.md")  # its commands are those of study/Snakefile

@@ -1,6 +1,7 @@
 """What a run says of its cost: from measurements, which are faked here."""
 
 import pytest
+
 from approach.planning import estimate
 from approach.planning.plan import make_plan
 

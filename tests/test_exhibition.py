@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from approach.film.captions import FIELDS, strip_height
 from approach.film.encode import encode_film, encode_frames, options_of, write_frames
 from approach.film.exhibition import (

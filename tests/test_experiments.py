@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from approach.planning import plan
 from helpers.paths import ROOT
 

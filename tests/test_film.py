@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from approach.errors import UserError
 from approach.film.captions import FIELDS, channel_captions, channel_losses, strip_height, strips
 from approach.film.choice import choose

@@ -7,6 +7,9 @@ import math
 
 import pytest
 import torch
+from pytorch_pretrained_biggan import BigGAN, BigGANConfig
+from safetensors.torch import save_file
+
 from approach.biggan.convolutions import FrozenUpConv, UpThenConv
 from approach.biggan.folding import statistics_row
 from approach.biggan.format import class_names, read_config, read_weights
@@ -14,8 +17,6 @@ from approach.biggan.generator import load_generator
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
 from helpers.generators import VARIED, latents, ours, pictures_and_gradients, write_config
-from pytorch_pretrained_biggan import BigGAN, BigGANConfig
-from safetensors.torch import save_file
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from helpers.runs import Workflow
 
 KEYS = {"name": "card", "loss": "l2", "seeds": 3, "steps": 20}

@@ -10,8 +10,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import approach
 import pytest
+
+import approach
 from approach.planning.plan import make_plan
 from helpers.closures import LIBRARY, SCRIPTS, as_yaml, closures, room_of
 from helpers.paths import ROOT

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+
 from approach.inversion import checkpoint
 from helpers.paths import ROOT
 from helpers.runs import Workflow

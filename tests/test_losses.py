@@ -6,6 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+
 from approach.errors import UserError
 from approach.losses import discriminator as discriminators
 from approach.losses.loading import open_loss
@@ -14,8 +17,6 @@ from approach.losses.metrics import METRICS, measure
 from approach.losses.perceptual import Perceptual
 from approach.target import Target, read_target
 from approach.torchvision_guard import import_torchvision
-from PIL import Image
-from safetensors.torch import save_file
 
 import_torchvision()
 import piq  # noqa: E402

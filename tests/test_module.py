@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import count_jobs
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from approach.pictures.montage import GROUND, MOST_PIXELS, experiment_sheet, setting_sheet, sheet
 from approach.pictures.stills import moments
 

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 from approach.film.encode import encode_film, write_frames
 from approach.film.timing import film_timing
 from approach.page.page import arrivals_data, film_data, finite, href, page, render_template
@@ -15,7 +17,6 @@ from approach.pictures.panorama import bare_map
 from helpers.frames import number_of, numbered
 from helpers.tables import trajectory_table
 from helpers.trajectories import NAMES, slowing_trajectory
-from PIL import Image
 
 NASTY = "</script><script>document.title='broken'</script>"
 COMMAND = f"snakemake --cores all --config 'name={NASTY}'"

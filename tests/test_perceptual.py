@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+
 from approach.errors import UserError
 from approach.losses.perceptual import NETS, Perceptual
 from approach.torchvision_guard import import_torchvision

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
+
 from approach.film.fog import fog
 from approach.film.frame_distance import frame_distances
 from approach.film.render import render_frames
@@ -27,7 +29,6 @@ from approach.target import Target
 from helpers.generators import Smooth, StandIn
 from helpers.tables import trajectory_table
 from helpers.trajectories import NAMES, STEPS, random_trajectory, slowing_trajectory, spell
-from PIL import Image
 
 # ---------------------------------------------------------------------------------------------------- perceived time
 

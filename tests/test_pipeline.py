@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from PIL import Image
+
 from approach.biggan.format import read_config, read_weights
 from approach.biggan.generator import load_generator
 from approach.film.probe import read_film
@@ -16,7 +18,6 @@ from approach.target import read_target
 from approach.trajectories import read_trajectory
 from helpers.dictionary import listed_columns, listed_products, matches
 from helpers.runs import Workflow
-from PIL import Image
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
 from approach.planning.estimate import closing_lines
 from approach.planning.plan import generator_files, make_plan
 from approach.sources import sha256_of
 from approach.trajectories import write_trajectories
-from PIL import Image
 
 SETTINGS = ["loss~l2+lr~0.05", "loss~ssim+lr~0.05"]
 L2_FILM, SSIM_FILM = (f"starts+{setting}" for setting in SETTINGS)

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from approach.pictures import plots
 from PIL import Image
+
+from approach.pictures import plots
 
 
 def losses(names, rates, seeds, steps=60, failed=()):

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from pytorch_pretrained_biggan import BigGANConfig
+
 from approach.biggan import precision
 from approach.biggan.convolutions import FixedConv
 from approach.biggan.format import GeneratorConfig, read_config
@@ -18,7 +20,6 @@ from approach.inversion import batch, gradient
 from approach.losses.losses import LossValues
 from approach.planning.plan import inversion_config, make_plan
 from helpers.generators import latents, ours, pictures_and_gradients, write_config
-from pytorch_pretrained_biggan import BigGANConfig
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+
 from helpers.paths import ROOT, SNAKEMAKE
 
 # A second job on the card finds it taken. With both at once, one of them fails.

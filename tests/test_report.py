@@ -3,11 +3,12 @@
 import zipfile
 
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
 from approach.film.encode import encode_film, write_frames
 from helpers.frames import numbered
 from helpers.runs import Workflow
-from PIL import Image
-from safetensors.numpy import save_file
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from copy import copy
 
 import pytest
+from PIL import Image
+
 from helpers.paths import ROOT
 from helpers.runs import Workflow, count_jobs
-from PIL import Image
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,13 @@ import subprocess
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
+
 from approach.film.probe import read_film, read_frames
 from approach.film.timing import distances
 from approach.pictures.arrivals import film_command
 from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import Workflow, count_jobs
-from PIL import Image
 
 pytestmark = pytest.mark.slow
 

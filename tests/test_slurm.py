@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from approach.devices import gpus_needed, resolve_device
 from helpers.paths import ROOT
 from helpers.runs import Workflow, count_jobs

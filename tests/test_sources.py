@@ -8,6 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from approach import sources
 from approach.errors import UserError
 from approach.sources import fetch, lock_path, verify

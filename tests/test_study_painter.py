@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+
 from helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT))

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.paths import ROOT, SNAKEMAKE
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import load_file
+
+from helpers.paths import ROOT, SNAKEMAKE
 
 sys.path.insert(0, str(ROOT))
 from approach.biggan.format import read_config, read_weights
 from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator
-
 from study import exporting, networks, painter, training
 
 TINY = {

@@ -4,17 +4,18 @@ import subprocess
 from functools import cache
 
 import pytest
-from approach.errors import UserError
-from approach.planning import sweep
-from approach.planning.command_line import read_seeds, read_short_keys, readable_name
-from approach.planning.plan import make_plan
-from approach.planning.schema import leaves
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from snakemake.cli import parse_config
+
+from approach.errors import UserError
+from approach.planning import sweep
+from approach.planning.command_line import read_seeds, read_short_keys, readable_name
+from approach.planning.plan import make_plan
+from approach.planning.schema import leaves
 
 SWEEPS = [
     ["loss=l2,lpips"],

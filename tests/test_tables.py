@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from approach.pictures.stills_file import read_arrivals, write_stills
 from approach.pictures.tables import gather_losses, trajectory_table
 from approach.trajectories import write_trajectories

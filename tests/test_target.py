@@ -6,6 +6,8 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
+
 from approach.errors import UserError
 from approach.sources import sha256_of
 from approach.target import (
@@ -18,7 +20,6 @@ from approach.target import (
     read_target,
     write_target,
 )
-from PIL import Image, ImageCms
 
 SIZE = 32
 LEFT, RIGHT = (200, 40, 80), (20, 160, 120)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from approach.errors import UserError
 from approach.film.timing import distances, equal_change, film_timing, progress
 

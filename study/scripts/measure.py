@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 import torch
-from approach.losses.perceptual import Perceptual
 
+from approach.losses.perceptual import Perceptual
 from study.measuring import (
     SqueezeFeatures,
     accuracy,

@@ -6,13 +6,13 @@ import logging
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from approach.inversion.descent import State, columns, descend
 from approach.inversion.starts import Latents
 from approach.losses.losses import LossValues
 from approach.losses.perceptual import Perceptual
 from approach.target import prepare_target
-from torch import Tensor
-
 from study.measuring import even_labels, load, one_hot, pair_distances, sample
 from study.painter import normal
 from study.sheets import save_grid

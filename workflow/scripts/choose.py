@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from approach.files import write_json
 from approach.film.choice import choose
 from approach.job import job

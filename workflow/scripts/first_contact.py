@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+
 from approach.job import job
 from approach.provenance import first_contact_report
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+
 from approach.errors import UserError
 from approach.files import read_json, write_json
 from approach.film.exhibition import describe, wrong

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+
 from approach.biggan.format import class_names, read_config
 from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
@@ -12,7 +14,6 @@ from approach.film.render import to_frames
 from approach.job import job
 from approach.loading import open_generator
 from approach.pictures.montage import sheet
-from PIL import Image
 
 with job(snakemake.log[0], "known classes"):
     torch.set_num_threads(snakemake.threads)

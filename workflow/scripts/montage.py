@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+
 from approach.job import job
 from approach.pictures.montage import setting_sheet
 from approach.trajectories import TrajectoryFile
-from PIL import Image
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
     losses = pd.read_csv(snakemake.input.losses).set_index(["seed", "step"])["loss"]

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+
 from approach.job import job
 from approach.pictures.montage import experiment_sheet, setting_entries
 from approach.pictures.stills_file import read_arrivals
-from PIL import Image
 
 with job(snakemake.log[0], "montage"):
     table = pd.read_csv(snakemake.input.trajectory_table)

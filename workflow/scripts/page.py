@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from PIL import Image
+
 from approach.files import read_json
 from approach.film.captions import channel_losses
 from approach.film.probe import picture_size
 from approach.job import job
 from approach.page.page import arrivals_data, film_data, href, page
 from approach.pictures.stills_file import read_arrivals
-from PIL import Image
 
 FILM_FILES = ("choices", "timings", "triptychs", "itineraries", "surveys", "maps", "panoramas")
 

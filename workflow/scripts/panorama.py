@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from approach.files import read_json
 from approach.job import job
 from approach.pictures.panorama import bare_map, panorama

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from approach.job import job
 from approach.pictures.plots import losses_plot
 from approach.pictures.tables import axis_column

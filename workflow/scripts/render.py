@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from approach.devices import resolve_device
 from approach.files import read_json
 from approach.film.encode import write_frames

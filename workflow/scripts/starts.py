@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from approach.biggan.format import class_names, read_config
 from approach.job import job
 from approach.pictures.tables import start_rows

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+
 from approach.batch_labels import members
 from approach.devices import resolve_device
 from approach.job import job

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from approach.devices import resolve_device
 from approach.files import read_json
 from approach.job import Pace, job

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from approach.files import read_json, write_json
 from approach.film.timing import film_timing
 from approach.job import job
