@@ -312,6 +312,19 @@ def test_an_unknown_ffmpeg_is_one_clear_line_that_helps(monkeypatch):
     assert "pip install imageio-ffmpeg" in str(caught.value) and "video.ffmpeg" not in str(caught.value)
 
 
+def test_no_ffmpeg_at_all_is_one_clear_line_that_helps(monkeypatch):
+    def nowhere():
+        raise RuntimeError("No ffmpeg exe could be found. Install ffmpeg on your system, or ...")
+
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", nowhere)
+    with pytest.raises(UserError) as caught:
+        ffmpeg_program()
+    assert str(caught.value) == (
+        "no ffmpeg found; `pip install imageio-ffmpeg` brings one, or set the variable IMAGEIO_FFMPEG_EXE to yours"
+    )
+
+
 def test_mismatch_says_what_differs(tmp_path):
     write_frames(noise(3), tmp_path / "a.mkv", fps=25, count=3)
     found = read_film(tmp_path / "a.mkv")

@@ -53,6 +53,11 @@ def needed_downloads(settings) -> dict[str, dict]:
     return {path.removeprefix(f"{DOWNLOADS}/"): source for path, source in needed.items()}
 
 
+def kind_of(file: str) -> str:
+    """What a file under resources/downloads must be: a picture, or weights."""
+    return "picture" if file.startswith("target-") else "weights"
+
+
 def _file_name(url: str) -> str:
     """The end of a URL as a file name; the end of that where it is long."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", unquote(urlsplit(url).path.rsplit("/", 1)[-1]))
