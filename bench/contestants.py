@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from torch import Tensor
 
-from approach.biggan.format import GeneratorConfig
+from approach.biggan.config import GeneratorConfig
 from approach.biggan.generator import load_generator
 from approach.biggan.precision import set_matrix_precision
 from approach.inversion.gradient import build_evaluate

@@ -22,7 +22,8 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench")]
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
-from approach.biggan.format import GeneratorConfig, read_config, read_weights  # noqa: E402
+from approach.biggan.config import GeneratorConfig, read_config  # noqa: E402
+from approach.biggan.format import read_weights  # noqa: E402
 from approach.biggan.pointwise import missing_compiler  # noqa: E402
 from approach.biggan.precision import has_bfloat16  # noqa: E402
 from approach.biggan.stand_in import seeded_state  # noqa: E402

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from approach.biggan.format import GeneratorConfig, block_places
+from approach.biggan.config import GeneratorConfig
+from approach.biggan.format import block_places
 from approach.biggan.precision import PRECISIONS, has_bfloat16, keep_memory, set_matrix_precision
 from contestants import Ready
 

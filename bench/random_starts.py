@@ -19,7 +19,8 @@ import yaml
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: threads that wait do not spin
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from approach.biggan.format import class_names, read_config, read_weights
+from approach.biggan.config import class_names, read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.inversion.batch import Sources, build_inversion_loss
 from approach.inversion.starts import Latents, sample_starts

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from approach.biggan.format import read_config, read_weights
+from approach.biggan.config import read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import Generator, load_generator
 from approach.torchvision_guard import import_torchvision
 from study.painter import normal

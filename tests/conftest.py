@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from approach.biggan.format import read_config
+from approach.biggan.config import read_config
 from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
 from helpers.generators import TINY

@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from approach.biggan import precision
+from approach.biggan.config import read_config
 from approach.biggan.convolutions import ordered_max_pool
-from approach.biggan.format import read_config, read_weights
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.layers import add_planes
 from approach.inversion import gradient

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from approach import devices
-from approach.biggan.format import class_names, read_config
+from approach.biggan.config import class_names, read_config
 from approach.errors import UserError
 from approach.inversion import batch, checkpoint
 from approach.inversion.descent import State, columns, make_adam

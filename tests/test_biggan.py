@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from approach.biggan.format import read_config
+from approach.biggan.config import read_config
 from approach.biggan.stand_in import seeded_state
 from approach.trajectories import read_trajectory
 from helpers.runs import Workflow

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from approach.biggan.format import class_names, read_config, read_weights
+from approach.biggan.config import class_names, read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.sampling import truncated_normal
 from approach.inversion.descent import State, columns, descend, rate

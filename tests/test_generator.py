@@ -10,9 +10,10 @@ import torch
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
 from safetensors.torch import save_file
 
+from approach.biggan.config import class_names, read_config
 from approach.biggan.convolutions import FrozenUpConv, UpThenConv
 from approach.biggan.folding import statistics_row
-from approach.biggan.format import class_names, read_config, read_weights
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError

@@ -14,8 +14,9 @@ import pytest
 
 import approach
 from approach.planning.plan import make_plan
-from helpers.closures import LIBRARY, SCRIPTS, as_yaml, closures, room_of
-from helpers.paths import ROOT
+from helpers.closures import LIBRARY, SCRIPTS, as_yaml, closures, room_of, scripts_that_load
+from helpers.paths import ROOT, SNAKEMAKE
+from helpers.runs import count_jobs
 
 MODULES = sorted(LIBRARY.rglob("*.py"))
 ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
@@ -87,6 +88,36 @@ def test_what_shows_knows_nothing_of_the_inversion():
     """An edit of a log word among the checkpoints once rendered every frame again."""
     using = {script for script, rooms in closures().items() if "inversion" in rooms}
     assert using == {"invert"}
+
+
+HEAVY = ("torch", "torchvision", "matplotlib")
+MOST_HEAVY_JOBS = 15
+
+
+def scripts_of_rules() -> dict[str, str]:
+    """Rule -> the name of its script."""
+    text = "".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
+    rules = re.split(r"^rule (\w+):$", text, flags=re.M)[1:]
+    pairs = zip(rules[::2], rules[1::2], strict=True)
+    return {name: re.search(r'^    script:\s+"\.\./scripts/(\w+)\.py"', body, re.M)[1] for name, body in pairs}
+
+
+def test_tables_starts_itinerary_and_page_wait_for_no_heavy_package():
+    """They once imported torch, for seconds, to read the names of the classes from a JSON file."""
+    light = {"starts", "page", "installation", "arrivals", "choose", "timing", "encode", "provenance", "prepare_target"}
+    assert not scripts_that_load(*HEAVY) & light
+    assert "itinerary" not in scripts_that_load("torch")
+    assert scripts_that_load("torch") > {"invert", "render", "survey", "stills"}
+
+
+def test_few_jobs_of_the_default_run_wait_for_torch_or_matplotlib(tmp_path):
+    profile = ROOT / "profiles" / "default"
+    command = [*(str(SNAKEMAKE), "-s", str(ROOT / "Snakefile"), "--directory", str(tmp_path))]
+    command += ["--workflow-profile", str(profile), "--cores", "2", "-n", "--quiet", "rules"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    jobs, scripts, heavy = count_jobs(told.stdout + told.stderr), scripts_of_rules(), scripts_that_load(*HEAVY)
+    assert jobs["invert"] == 1
+    assert sum(count for rule, count in jobs.items() if scripts[rule] in heavy) <= MOST_HEAVY_JOBS
 
 
 def test_every_init_is_empty():

@@ -22,7 +22,8 @@ from approach.pictures.itinerary import (
     itinerary_table,
     stacked,
 )
-from approach.pictures.panorama import PALETTES, bare_map, panorama, ridge
+from approach.pictures.panorama import PALETTES, bare_map, panorama
+from approach.pictures.readings import ridge
 from approach.pictures.survey import PROFILE_POINTS, plane, survey
 from approach.planning.films import film_table
 from approach.target import Target

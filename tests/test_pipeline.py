@@ -10,7 +10,8 @@ import torch
 import yaml
 from PIL import Image
 
-from approach.biggan.format import read_config, read_weights
+from approach.biggan.config import read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.film.probe import read_film
 from approach.losses.losses import build_loss

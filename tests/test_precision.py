@@ -10,8 +10,8 @@ import yaml
 from pytorch_pretrained_biggan import BigGANConfig
 
 from approach.biggan import precision
+from approach.biggan.config import GeneratorConfig, read_config
 from approach.biggan.convolutions import FixedConv
-from approach.biggan.format import GeneratorConfig, read_config
 from approach.biggan.generator import load_generator
 from approach.biggan.pointwise import missing_compiler
 from approach.biggan.stand_in import seeded_state

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from helpers.paths import ROOT, SNAKEMAKE
 
 sys.path.insert(0, str(ROOT))
-from approach.biggan.format import read_config, read_weights
+from approach.biggan.config import read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator

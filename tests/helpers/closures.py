@@ -1,5 +1,6 @@
 """Which library modules each script uses: printed as the table that tests/closures.yaml holds (`make closures`)."""
 
+import ast
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -31,6 +32,26 @@ def closures() -> dict[str, dict[str, str]]:
         rooms = groupby(sorted(modules, key=lambda path: (room_of(path), path.stem)), key=room_of)
         table[script.stem] = {room: " ".join(path.stem for path in files) for room, files in rooms}
     return table
+
+
+def imports_of(module: Path) -> set[str]:
+    """The packages that a file imports when it is loaded, by their first names; safetensors.torch counts as torch."""
+    names = set()
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} | {"torch" for name in names if name.endswith(".torch")}
+
+
+def scripts_that_load(*packages: str) -> set[str]:
+    """The scripts whose closure imports one of the packages when it is loaded."""
+    from approach.digest import closure  # noqa: PLC0415
+
+    wanted = set(packages)
+    scripts = sorted(SCRIPTS.glob("*.py"))
+    return {script.stem for script in scripts if any(wanted & imports_of(path) for path in closure(script, SCRIPTS))}
 
 
 def as_yaml(table: dict[str, dict[str, str]]) -> str:

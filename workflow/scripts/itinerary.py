@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from approach.biggan.format import class_names, read_config
+from approach.biggan.config import class_names, read_config
 from approach.files import read_json, write_json
 from approach.job import job
 from approach.pictures.itinerary import itinerary_plot, itinerary_streams, itinerary_table

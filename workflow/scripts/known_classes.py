@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from approach.biggan.format import class_names, read_config
+from approach.biggan.config import class_names, read_config
 from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
 from approach.devices import resolve_device

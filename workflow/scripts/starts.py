@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from approach.biggan.format import class_names, read_config
+from approach.biggan.config import class_names, read_config
 from approach.job import job
 from approach.pictures.tables import start_rows
 from approach.trajectories import TrajectoryFile

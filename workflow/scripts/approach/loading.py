@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import torch
 
-from approach.biggan.format import read_config, read_weights
+from approach.biggan.config import read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import Generator, load_generator
 from approach.biggan.precision import make_deterministic, set_matrix_precision
 from approach.losses.perceptual import Perceptual

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from approach.biggan.format import GeneratorConfig, attention_name, block_places
+from approach.biggan.config import GeneratorConfig
+from approach.biggan.format import attention_name, block_places
 
 
 def statistics_row(rows: Tensor, truncation: float) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from approach.biggan.config import GeneratorConfig
 from approach.biggan.folding import FoldedGenerator, fold
-from approach.biggan.format import GeneratorConfig
 from approach.biggan.layers import Attention, Block, Picture
 from approach.biggan.pointwise import EAGER, compiled
 from approach.biggan.precision import PRECISIONS, outer_dtype

@@ -7,7 +7,8 @@ import sys
 
 import torch
 
-from approach.biggan.format import GeneratorConfig, block_places
+from approach.biggan.config import GeneratorConfig
+from approach.biggan.format import block_places
 from approach.biggan.pointwise import missing_compiler
 
 logger = logging.getLogger(__name__)

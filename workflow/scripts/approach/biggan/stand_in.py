@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from approach.biggan.format import GeneratorConfig, normalised_shapes, plain_shapes
+from approach.biggan.config import GeneratorConfig
+from approach.biggan.format import normalised_shapes, plain_shapes
 
 
 def seeded_state(config: GeneratorConfig, seed: int = 0, *, power_iterations: int = 30) -> dict[str, Tensor]:

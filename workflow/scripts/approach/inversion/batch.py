@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from approach.biggan.format import GeneratorConfig, class_names, read_config, read_weights
+from approach.biggan.config import GeneratorConfig, class_names, read_config
+from approach.biggan.format import read_weights
 from approach.biggan.generator import Generator, load_generator
 from approach.biggan.precision import (
     decide_compile,

@@ -13,8 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 from approach.pictures.arrivals import caption, closeness_metric, film_command
-from approach.pictures.panorama import PAIRS, fog_distance, ridge
-from approach.pictures.plots import evenly
+from approach.pictures.readings import PAIRS, evenly, fog_distance, ridge
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_POINTS = 400  # of a curve or a trajectory on the page

@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from approach.pictures.plots import INK, PAPER, QUIET, STYLE, evenly, save
+from approach.pictures.plots import INK, PAPER, QUIET, STYLE, save
+from approach.pictures.readings import evenly
 
 MOST_POINTS = 240  # of a stream on the page
 MOST = 8  # categories that get a colour and a name; the others flow together

@@ -14,6 +14,7 @@ from matplotlib.style import context
 from scipy.interpolate import RectBivariateSpline
 
 from approach.pictures.plots import INK, QUIET, RULE, STYLE, save
+from approach.pictures.readings import PAIRS, fog_distance, ridge
 
 # From the valleys up. Both keep the order of lightness, so that they are read alike in print and by every eye.
 PALETTES = {
@@ -28,7 +29,6 @@ FOG_MOST = 0.8
 NIGHT = "#0d1419"
 DPI = 300  # 40 cm wide in print
 FINE = 10  # points of the drawn surface for one of the survey's
-PAIRS = ((1, 2), (2, 3), (3, 1))
 
 
 def panorama(
@@ -98,11 +98,6 @@ def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixel
         save(figure, path, 200)
 
 
-def ridge(profile: np.ndarray) -> float:
-    """How far the losses [T] between two arrivals rise above the higher of them; 0 where they do not."""
-    return float(max(0.0, profile.max() - max(profile[0], profile[-1])))
-
-
 def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     """The relief: colour for height, light from the north-west for slope, contour lines for numbers."""
     x, y, surface = found["x"], found["y"], found["surface"]
@@ -144,11 +139,6 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     axis.grid(False)
     axis.spines[:].set_visible(False)
     return axis.imshow(surface, cmap=palette, norm=scale, extent=extent, visible=False)
-
-
-def fog_distance(arrivals: np.ndarray) -> float:
-    """The distance from the plane at which a trajectory has all but gone: half the mean between arrivals [3, 2]."""
-    return float(np.mean([np.linalg.norm(arrivals[a - 1] - arrivals[b - 1]) for a, b in PAIRS])) / 2 or 1.0
 
 
 def _trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:

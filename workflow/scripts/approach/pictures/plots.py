@@ -229,8 +229,3 @@ def save(figure: Figure, path: Path, dpi: int = 160) -> None:
     """Write a figure; the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=dpi, metadata={"Software": None})
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """At most `most` of the indices 0 to count - 1, evenly, both ends among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
