@@ -19,6 +19,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check .
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake -s workflow/Snakefile --lint
 	$(BIN)/snakemake -s study/Snakefile --lint
 
 format: $(INSTALLED)

@@ -1,5 +1,10 @@
-"""Write docs/configuration.md from the schema and the values in config/ (make docs; a test keeps the two equal)."""
+"""Write what people and programs read about the configuration (make docs; a test keeps it equal to the code).
 
+From the schema and the values in config/: docs/configuration.md, config/README.md (Snakemake's workflow catalog shows
+it) and workflow/schemas/config.schema.json.
+"""
+
+import json
 import sys
 import types
 import typing
@@ -11,21 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from approach.planning import sweep  # noqa: E402
-from approach.planning.schema import SWEEPABLE, leaves  # noqa: E402
+from approach.planning.schema import SWEEPABLE, Config, leaves  # noqa: E402
 
-INTRODUCTION = """# Configuration
-
-Written by `make docs` from `workflow/scripts/approach/planning/schema.py` and `config/`; edit those.
-
-`config/` is a Hydra tree. A folder is a choice, and each of its files is one option: `config/loss/` has `l1.yaml`,
-`ssim.yaml` and so on. `config.yaml` names the default option of each folder and holds the keys that belong to no
-folder. An experiment (`config/experiment/`) changes any of them, and what it says wins over the defaults.
-
-## The command line
-
-Short keys come after `--config`:
-
-| short key | value |
+SHORT_KEYS = """| short key | value |
 | --- | --- |
 | `experiment` | a file of `config/experiment/` |
 | `name` | the folder under `results/`; by default the experiment's name, or with `target` the picture's |
@@ -39,7 +32,20 @@ Short keys come after `--config`:
 | `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
 | `video` | a file of `config/video/` |
 | `hydra` | any other keys |
+"""
+INTRODUCTION = """# Configuration
 
+Written by `make docs` from `workflow/scripts/approach/planning/schema.py` and `config/`; edit those.
+
+`config/` is a Hydra tree. A folder is a choice, and each of its files is one option: `config/loss/` has `l1.yaml`,
+`ssim.yaml` and so on. `config.yaml` names the default option of each folder and holds the keys that belong to no
+folder. An experiment (`config/experiment/`) changes any of them, and what it says wins over the defaults.
+
+## The command line
+
+Short keys come after `--config`:
+
+{short_keys}
 Every other key goes through `hydra="..."`, which takes Hydra overrides with spaces between them:
 
     hydra="video.fps=30 optimizer.beta1=0.5"
@@ -64,6 +70,26 @@ characters, 8 digits of a hash of the whole name follow: `富士山.jpg` gives `
 
 **What Snakemake does to values.** It makes the number 7 of `target=007`, whatever the quotes: write `target=./007`. It
 takes braces for wildcards: a picture with braces in its path must be renamed or linked.
+"""
+
+
+README = """# Configuration
+
+Written by `make docs`; edit `docs/configuration.py`.
+
+Nothing has to be configured: without a key, the embedded generator approaches the embedded target. Keys come after
+`--config`, or from a file of them that is given as `--configfile` (`.test/config/config.yaml` is one):
+
+{short_keys}
+Each of the project's other keys goes through `hydra="..."`: [docs/configuration.md](../docs/configuration.md) explains
+every one, and `workflow/schemas/config.schema.json` holds their types and ranges for programs.
+
+**In a module.** The same keys are `config:` of the module ([docs/module.md](../docs/module.md)). The files in this
+folder are read by Hydra and not by Snakemake: `configfile: "config/config.yaml"` is refused.
+
+**Files.** The files that this folder offers for each choice:
+
+{choices}
 """
 
 
@@ -110,7 +136,7 @@ def page() -> str:
         unit = (field.json_schema_extra or {}).get("unit", "")
         row = f"| `{name}` | `{written(sweep.get(config, name))}` | {allowed} | {unit} | {field.description} |"
         sections.setdefault(name.rpartition(".")[0] or "config.yaml", []).append(row)
-    lines = [INTRODUCTION]
+    lines = [INTRODUCTION.replace("{short_keys}", SHORT_KEYS)]
     for head, rows in sections.items():
         where = f"`config/{head}/`: {', '.join(choices[head])}." if head in choices else "`config/config.yaml`."
         lines += [f"\n## {head}\n", where + (" It can be swept." if head in SWEEPABLE else ""), ""]
@@ -118,5 +144,28 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def readme() -> str:
+    """The text of config/README.md."""
+    choices = [f"- `{folder}/`: {', '.join(names)}" for folder, names in sweep.groups(ROOT / "config").items()]
+    return README.replace("{short_keys}", SHORT_KEYS).replace("{choices}", "\n".join(choices))
+
+
+def json_schema() -> str:
+    """The text of workflow/schemas/config.schema.json: the composed configuration of one setting."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def written_files() -> dict[Path, str]:
+    """What `make docs` writes: file -> its text."""
+    return {
+        ROOT / "docs" / "configuration.md": page(),
+        ROOT / "config" / "README.md": readme(),
+        ROOT / "workflow" / "schemas" / "config.schema.json": json_schema(),
+    }
+
+
 if __name__ == "__main__":
-    Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
+    for file, text in written_files().items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")

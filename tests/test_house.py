@@ -18,6 +18,7 @@ from helpers.closures import LIBRARY, SCRIPTS, as_yaml, closures, room_of, scrip
 from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import count_jobs
 
+SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow" / "Snakefile"]
 MODULES = sorted(LIBRARY.rglob("*.py"))
 ROOMS = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
 # A module beside the rooms that has a row of its own in the table.
@@ -154,7 +155,7 @@ def test_a_file_of_the_library_is_one_module():
 
 def test_the_library_has_one_import_name():
     other = re.compile(r"^\s*(?:from|import)\s+workflow\.", re.M)
-    files = [ROOT / "Snakefile", ROOT / "study" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
+    files = [*SNAKEFILES, ROOT / "study" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
     for folder in ("workflow", "study", "bench", "docs", "tests"):
         files += (ROOT / folder).rglob("*.py")
     assert [str(path.relative_to(ROOT)) for path in files if other.search(path.read_text())] == []
@@ -167,7 +168,7 @@ def wrong_words(text: str) -> list[tuple[int, str]]:
 
 
 def test_an_inversion_has_one_name():
-    files = [ROOT / "Snakefile", *(path for name in ("workflow", "config") for path in (ROOT / name).rglob("*"))]
+    files = [*SNAKEFILES, *(path for name in ("workflow", "config") for path in (ROOT / name).rglob("*"))]
     texts = [path for path in files if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts]
     found = [f"{path.relative_to(ROOT)}:{n}: {line}" for path in texts for n, line in wrong_words(path.read_text())]
     assert not found, "docs/glossary.md has the words"

@@ -1,11 +1,15 @@
 """The project's promises about itself: environments, documentation, layout, and what is never committed."""
 
 import importlib.util
+import json
 import re
 import subprocess
 
+import jsonschema
 import pytest
 import yaml
+
+from approach.planning.plan import make_plan
 
 
 def pins(lines):
@@ -51,11 +55,22 @@ def test_every_rule_says_what_it_needs(root):
             assert "run:" not in body
 
 
-def test_the_configuration_page_equals_the_schema(root):
+def test_what_is_written_about_the_configuration_equals_the_schema(root):
     spec = importlib.util.spec_from_file_location("configuration", root / "docs" / "configuration.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (root / "docs" / "configuration.md").read_text() == module.page(), "run `make docs`"
+    for file, text in module.written_files().items():
+        assert file.read_text() == text, f"{file.relative_to(root)}: run `make docs`"
+
+
+def test_the_json_schema_says_what_the_schema_says(root):
+    schema = json.loads((root / "workflow" / "schemas" / "config.schema.json").read_text())
+    config = make_plan({}, root).base
+    jsonschema.validate(config, schema)
+    with pytest.raises(jsonschema.ValidationError, match="is not of type 'integer'"):
+        jsonschema.validate({**config, "steps": "many"}, schema)
+    with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
+        jsonschema.validate({**config, "los": 1}, schema)
 
 
 def test_nothing_heavy_or_local_is_committed(root):

@@ -55,6 +55,10 @@ def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
         UserError: an unknown key, an empty value, a value that cannot be read.
     """
     words, further, literal = [], [], {}
+    if "defaults" in given:
+        raise UserError(
+            "config/config.yaml is read by Hydra: leave out `configfile:` (--configfile), or give short keys"
+        )
     for key, value in given.items():
         if key not in SHORT_KEYS:
             raise UserError(f"unknown key '{key}'{_meant(key, value)}")
