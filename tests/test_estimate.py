@@ -14,6 +14,11 @@ def plan(root, tmp_path, monkeypatch):
     return make_plan({"loss": "l2", "seeds": 4, "steps": 99, "seeds_per_job": 2}, root)
 
 
+def summary(plan):
+    """What is said before nothing was made."""
+    return estimate.summary_lines(plan, plan.all_batch_files())
+
+
 def write(folder, batch, text):
     file = folder / "benchmarks/study/loss~l2+lr~0.05/invert" / f"{batch}.tsv"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -28,9 +33,9 @@ def write(folder, batch, text):
 def test_a_damaged_benchmark_is_ignored(plan, tmp_path, monkeypatch, text):
     monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
     assert estimate.benchmark_seconds(write(tmp_path, "0-1", text)) is None
-    assert "a guess" in "\n".join(estimate.summary_lines(plan))
+    assert "a guess" in "\n".join(summary(plan))
     write(tmp_path, "2-3", TABLE.format("60.0"))
-    assert "as its past inversions took" in "\n".join(estimate.summary_lines(plan))
+    assert "as its past inversions took" in "\n".join(summary(plan))
 
 
 def test_bytes_that_are_no_text_are_ignored(tmp_path):
@@ -46,7 +51,7 @@ def test_past_inversions_give_the_time(plan, tmp_path):
     write(tmp_path, "2-3", TABLE.format("400.0"))
     (low, high), _ = estimate.seconds_per_step(plan)
     assert 1.0 <= low < high <= 2.0
-    assert "about 8 to 12 min" in "\n".join(estimate.summary_lines(plan))
+    assert "about 8 to 12 min" in "\n".join(summary(plan))
 
 
 def test_a_guess_reaches_from_the_fastest_look_to_the_slowest(plan, monkeypatch):
@@ -99,6 +104,6 @@ def test_only_what_was_made_is_named_at_the_end(plan, tmp_path, monkeypatch):
 
 def test_one_is_not_many(plan, root, monkeypatch):
     monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
-    assert estimate.summary_lines(plan)[0].startswith("study: 1 setting x 4 seeds = 4 trajectories of 99 steps, 4 of")
+    assert summary(plan)[0].startswith("study: 1 setting x 4 seeds = 4 trajectories of 99 steps, 4 of")
     single = make_plan({"loss": "l2", "seeds": 1, "steps": 1}, root)
-    assert estimate.summary_lines(single)[0].startswith("study: 1 setting x 1 seed = 1 trajectory of 1 step, 1 of")
+    assert summary(single)[0].startswith("study: 1 setting x 1 seed = 1 trajectory of 1 step, 1 of")

@@ -127,8 +127,9 @@ VALUES = {
 
 @pytest.mark.parametrize("change", VALUES)
 def test_a_value(finished, change):
+    """overwrite=true allows what replaces trajectories, and changes nothing else."""
     keys, hydra, wanted = VALUES[change]
-    assert finished.planned(hydra=hydra, **{**KEYS, **keys}) == jobs(wanted)
+    assert finished.planned(hydra=hydra, **{**KEYS, "overwrite": "true", **keys}) == jobs(wanted)
 
 
 # an edit of the code: file in the tree, what is replaced by what, what runs

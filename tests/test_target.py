@@ -15,7 +15,7 @@ from approach.target import (
     MAX_PIXELS,
     PAD_COLOUR,
     check_picture,
-    picture_sha256,
+    made_from,
     prepare_target,
     read_target,
     write_target,
@@ -194,11 +194,12 @@ def test_a_target_depends_on_its_picture_and_not_on_where_it_lies(tmp_path):
     pictures = [tmp_path / "picture.png", tmp_path / "elsewhere" / "copy.png", tmp_path / "elsewhere" / "other.png"]
     for picture, image in zip(pictures, [halves(), halves(), halves(right=LEFT)], strict=True):
         image.save(picture)
-        write_target(picture.with_suffix(".target.png"), prepare_target(picture, SIZE), sha256_of(picture))
+        made = {"sha256": sha256_of(picture), "fit": "crop", "focus": [0.5, 0.5]}
+        write_target(picture.with_suffix(".target.png"), prepare_target(picture, SIZE), made)
     first, same, other = (picture.with_suffix(".target.png").read_bytes() for picture in pictures)
     assert first == same != other
     assert b"elsewhere" not in same
-    assert picture_sha256(pictures[0].with_suffix(".target.png")) == sha256_of(pictures[0])
+    assert made_from(pictures[0].with_suffix(".target.png")) == {**made, "sha256": sha256_of(pictures[0])}
 
 
 def refused(path, pattern) -> None:

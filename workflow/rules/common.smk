@@ -160,7 +160,9 @@ def get_final_products():
 
 
 def get_summary():
-    return "\n".join(summary_lines(PLAN))
+    """What Snakemake is about to do, counted by itself."""
+    planned = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
+    return "\n".join(summary_lines(PLAN, planned.intersection(PLAN.all_batch_files())))
 
 
 def get_closing_words():

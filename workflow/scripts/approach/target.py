@@ -6,6 +6,7 @@ plans as well as prepares: it imports torch only to read the product back.
 """
 
 import io
+import json
 import logging
 import struct
 import warnings
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 120_000_000  # larger pictures are refused by their header
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP") + (("AVIF",) if features.check("avif") else ())
+MADE_FROM = "made from"  # the entry in a prepared target that says what it was made from
 PAPER = (255, 255, 255)  # what lies under a transparent picture
 PAD_COLOUR = (128, 128, 128)  # of the padding: shown, never compared
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
@@ -106,20 +108,34 @@ def prepare_target(
     return square
 
 
-def write_target(path: str | Path, square: Image.Image, sha256: str) -> None:
-    """Write a prepared target, with the sha256 of its picture in it.
+def write_target(path: str | Path, square: Image.Image, made_from: dict) -> None:
+    """Write a prepared target, and into it what it was made from: {sha256 of the picture, fit, focus}.
 
     The picture's path is not: experiment.yaml tells it, and the same picture from elsewhere makes the same target.
     """
-    text = PngInfo()
-    text.add_text("picture sha256", sha256)
-    square.save(path, pnginfo=text)
+    path, text = Path(path), PngInfo()
+    text.add_text(MADE_FROM, json.dumps(made_from, sort_keys=True))
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        square.save(temporary, format="PNG", pnginfo=text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def picture_sha256(path: str | Path) -> str:
-    """The sha256 of the picture that a target was made from, as write_target wrote it; "unknown" in another's file."""
-    with Image.open(path) as square:
-        return square.info.get("picture sha256", "unknown")
+def made_from(path: str | Path) -> dict | None:
+    """What a prepared target was made from, as write_target wrote it.
+
+    Returns:
+        {sha256, fit, focus}; None where the file is damaged or no prepared target.
+    """
+    try:
+        with _opened(path) as square:
+            said = json.loads(square.info[MADE_FROM])
+            square.verify()  # the checksums of a PNG's parts
+    except (UserError, ValueError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def read_target(path: str | Path) -> Target:

@@ -1,5 +1,10 @@
-"""Trajectory files: the latents of a batch, step by step; everything shown is derived from them. No torch."""
+"""Trajectory files: the latents of a batch, step by step; everything shown is derived from them. No torch.
 
+A file is of the safetensors format. Its metadata has a sha256 of every tensor, and one of the header itself: a bit that
+flipped on disk is noticed by whoever reads it.
+"""
+
+import hashlib
 import json
 import struct
 from dataclasses import dataclass
@@ -11,6 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from approach.errors import UserError
+
+UNSIGNED = "0" * 64  # stands for the header's sha256 while that is computed
+LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 
 
 @dataclass(frozen=True)
@@ -39,20 +47,26 @@ def write_trajectories(path: Path, seeds: list[int], z: np.ndarray, classes: np.
     for row, seed in enumerate(seeds):
         tensors[f"{seed}.z"] = np.ascontiguousarray(z[row], dtype=np.float32)
         tensors[f"{seed}.classes"] = np.ascontiguousarray(classes[row], dtype=np.float32)
+    sums = {name: hashlib.sha256(tensor).hexdigest() for name, tensor in tensors.items()}
+    metadata = {**metadata, "tensors_sha256": sums, "header_sha256": UNSIGNED}
     data = save(tensors, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(_sorted_header(data))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(_signed(data))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _sorted_header(data: bytes) -> bytes:
-    """The same safetensors file with its metadata in order: the library writes them in a random one."""
+def _signed(data: bytes) -> bytes:
+    """The same safetensors file with its metadata in order (the library's order is random), and the header's sha256."""
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+    signature = hashlib.sha256(text).hexdigest()
+    return struct.pack("<Q", len(text)) + text.replace(UNSIGNED.encode(), signature.encode()) + data[8 + length :]
 
 
 class Outcome(NamedTuple):
@@ -97,20 +111,33 @@ class TrajectoryFile:
                 z, classes = file.get_tensor(f"{seed}.z"), file.get_tensor(f"{seed}.classes")
         except (OSError, SafetensorError) as error:
             raise _without(self.path, seed, error) from None
+        for name, tensor in ((f"{seed}.z", z), (f"{seed}.classes", classes)):
+            if hashlib.sha256(np.ascontiguousarray(tensor)).hexdigest() != self.metadata["tensors_sha256"].get(name):
+                raise _damaged(self.path, f"the latents of seed {seed} are not what was written")
         return Trajectory(seed, z, classes, *outcome, self.metadata)
 
 
 def read_metadata(path: Path) -> dict:
-    """A trajectory file's metadata, as plain values.
+    """A trajectory file's metadata, as plain values. The latents are not read, only their size is looked at.
 
     Raises:
-        UserError: the file cannot be read, or is no trajectory file.
+        UserError: the file cannot be read, is no trajectory file, or its header is not what was written.
     """
     try:
-        with safe_open(path, framework="np") as file:
-            return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{path}: is no trajectory file ({error}); delete it to have it made again") from None
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            text = file.read(length) if length <= LONGEST_HEADER else b""
+            size = file.seek(0, 2)
+        header = json.loads(text)
+        signature = json.loads(header["__metadata__"]["header_sha256"])
+        if hashlib.sha256(text.replace(signature.encode(), UNSIGNED.encode())).hexdigest() != signature:
+            raise ValueError("its header is not what was written")
+        end = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
+        if size != 8 + length + end:
+            raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
+        return {key: json.loads(value) for key, value in header["__metadata__"].items()}
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError, struct.error) as error:
+        raise _damaged(path, error) from None
 
 
 def read_trajectory(path: Path, seed: int) -> Trajectory:
@@ -124,3 +151,7 @@ def read_trajectory(path: Path, seed: int) -> Trajectory:
 
 def _without(path: Path, seed: int, error: Exception) -> UserError:
     return UserError(f"{path}: holds no trajectory of seed {seed} ({error}); delete the file to have it made again")
+
+
+def _damaged(path: Path, error: object) -> UserError:
+    return UserError(f"{path}: is damaged or no trajectory file ({error}); delete it to have it made again")

@@ -36,7 +36,7 @@ from approach.job import Pace
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
-from approach.target import Target, picture_sha256, read_target
+from approach.target import Target, made_from, read_target
 from approach.trajectories import write_trajectories
 from approach.version import VERSION
 
@@ -338,12 +338,13 @@ def made_with(seeds: list[int], config: dict, code: str, sources: Sources, diges
     shown = ("steps", "truncation", "loss", "optimizer", "start")
     return {
         "seeds": seeds,
+        "config": config,
         **{key: config[key] for key in shown},
         "temperature": config["start"]["temperature"],
         "sha256": digests,
         "made_from": {
             "generator": {"file": str(sources.weights), "sha256": digests["weights"]},
-            "target": {"sha256": picture_sha256(sources.target)},
+            "target": made_from(sources.target) or {},
         },
         "code": code,
         "versions": {"approach": VERSION, "torch": torch.__version__, "python": platform.python_version()},

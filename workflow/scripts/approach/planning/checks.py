@@ -1,16 +1,14 @@
 """What is looked at before the first job, so that a mistake costs seconds and not hours. No torch."""
 
 import importlib.util
-import json
 from pathlib import Path
 
-from safetensors import safe_open
-
+from approach.biggan.config import read_config
 from approach.classes import class_index, imagenet_names, read_names
 from approach.errors import UserError
-from approach.planning.downloads import picture_file, weights_file
+from approach.planning.finished import check_nothing_is_lost, restore_target
 from approach.planning.plan import Plan
-from approach.sources import is_url, sha256_of
+from approach.sources import is_url
 from approach.target import check_picture
 
 
@@ -25,13 +23,16 @@ def check_before_jobs(plan: Plan) -> None:
     for key, path in dict.fromkeys(file for config in configs for file in local_files(config).items()):
         if not Path(path).is_file():
             raise UserError(f"{key}={path}: there is no such file")
+    for architecture in dict.fromkeys(config["generator"]["config"] for config in configs):
+        read_config(architecture)
     for picture in dict.fromkeys(config["target"]["picture"] for config in configs):
         if not is_url(picture):
             check_picture(picture)
     for names_file, chosen in dict.fromkeys(_start_classes(config) for config in configs):
         check_classes(names_file, chosen)
     if not plan.base["overwrite"]:
-        check_same_sources(plan)
+        check_nothing_is_lost(plan)
+    restore_target(plan)
 
 
 def local_files(config: dict) -> dict[str, str]:
@@ -65,26 +66,3 @@ def check_classes(names_file: str | None, chosen: tuple[str, ...]) -> None:
     names = read_names(names_file) if names_file else imagenet_names()
     for name in chosen:
         class_index(name, names)
-
-
-def check_same_sources(plan: Plan) -> None:
-    """Refuse to overwrite trajectories that were made from another picture or other weights under the same name.
-
-    Raises:
-        UserError: says which, and the remedies.
-    """
-    now = {}  # path -> sha256 of what is there
-    for setting in plan.settings.values():
-        found = next((file for file in map(Path, plan.batch_files(setting.id)) if file.is_file()), None)
-        if found is None:
-            continue
-        with safe_open(found, framework="np") as file:
-            made_from = json.loads((file.metadata() or {}).get("made_from", "{}"))
-        for what, path in {"target": picture_file(setting.config), "generator": weights_file(setting.config)}.items():
-            if path not in now and Path(path).is_file():
-                now[path] = sha256_of(path)
-            if what in made_from and path in now and now[path] != made_from[what]["sha256"]:
-                raise UserError(
-                    f"{plan.results} holds trajectories made from another {what} than {path} is now: "
-                    "give this run a name=... of its own, or overwrite=true to lose those"
-                )

@@ -1,14 +1,16 @@
 """What a run will cost, said before the first job, and what there is to see, said after the last. No torch."""
 
 import csv
-import json
 import math
 import shlex
 import time
+from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from approach.biggan.config import read_config
 from approach.job import duration
 from approach.planning.downloads import uses_lpips
 from approach.planning.plan import Plan
@@ -91,7 +93,7 @@ def seconds_per_step(plan: Plan) -> tuple[Range, str]:
                 measured.append(seconds / (plan.base["steps"] + 1) / max(1, len(seeds)))
     if measured:
         return (float(np.quantile(measured, 0.25)), float(np.quantile(measured, 0.75))), "as its past inversions took"
-    architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
+    architecture = asdict(read_config(plan.base["generator"]["config"]))
     return guessed_seconds(architecture, uses_lpips(plan.base)), "a guess from this machine's CPU"
 
 
@@ -118,22 +120,27 @@ def duration_range(seconds: Range) -> str:
     return f"{number if unit == other else low} to {high}"
 
 
-def missing_trajectories(plan: Plan) -> int:
-    """Count the trajectories that are not on disk yet."""
-    folder = Path("results") / plan.name
+def counted_seeds(plan: Plan, files: Collection[str]) -> int:
+    """Count the wanted trajectories in some of a plan's batch files."""
     return sum(
         len(seeds)
         for setting in plan.settings.values()
-        for batch, seeds in setting.batches.items()
-        if not (folder / setting.id / "trajectories" / f"{batch}.safetensors").is_file()
+        for file, seeds in zip(plan.batch_files(setting.id), setting.batches.values(), strict=True)
+        if file in files
     )
 
 
-def summary_lines(plan: Plan) -> list[str]:
-    """Say what is about to happen: trajectories, time, disk; films that cannot be; settings left on disk."""
+def summary_lines(plan: Plan, to_make: Collection[str]) -> list[str]:
+    """Say what is about to happen: trajectories, time, disk; films that cannot be; settings left on disk.
+
+    Args:
+        plan: the run's.
+        to_make: the batch files that Snakemake is going to make.
+    """
     settings, seeds, steps = len(plan.settings), len(plan.seeds), plan.base["steps"]
-    architecture = json.loads(Path(plan.base["generator"]["config"]).read_text(encoding="utf-8"))
-    missing = missing_trajectories(plan)
+    architecture = asdict(read_config(plan.base["generator"]["config"]))
+    missing = counted_seeds(plan, to_make)
+    again = counted_seeds(plan, [file for file in to_make if Path(file).is_file()])
     bytes_each = 4 * (steps + 1) * (architecture["z_dim"] + architecture["num_classes"])
     pixels = 3 * plan.base["video"]["seconds"] * plan.base["video"]["fps"] * architecture["output_dim"] ** 2
     disk = settings * seeds * bytes_each + len(plan.films) * pixels * 3
@@ -146,6 +153,10 @@ def summary_lines(plan: Plan) -> list[str]:
         (low, high), source = seconds_per_step(plan)
         time_text = duration_range((missing * steps * low, missing * steps * high))
         lines.append(f"inversions: about {time_text} ({source}); {disk / 1e6:.0f} MB on disk")
+    if again:
+        lines.append(
+            f"{again} of them are finished and are inverted again, since their code, packages or files are others now"
+        )
     for file in plan.downloads:
         if not (Path("resources/downloads") / file).exists():
             lines.append(f"to download: {file}")
@@ -190,7 +201,7 @@ def towards_biggan(plan: Plan) -> list[str]:
     picture = plan.base["target"]["picture"]
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
-    architecture = json.loads((plan.root / "resources/biggan/biggan-deep-256.json").read_text(encoding="utf-8"))
+    architecture = asdict(read_config(plan.root / "resources/biggan/biggan-deep-256.json"))
     low, high = guessed_seconds(architecture, lpips=True)
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [

@@ -160,7 +160,7 @@ class Config(Section):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = key("the seeds; N means seeds 0 to N-1", min_length=1)
     seeds_per_job: int = key("seeds inverted together in one job", "seeds", ge=1, le=4096)
     steps: int = key("optimiser updates per inversion", "steps", ge=1, le=1_000_000)
-    overwrite: bool = key("allow replacing trajectories of another target or generator under the same name")
+    overwrite: bool = key("allow replacing finished trajectories of the same name by others")
     device: str = key(
         "auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )

@@ -1,0 +1,206 @@
+"""Faults: what is damaged, how, and what must happen. Nothing finished is lost, and every fault is named in a line."""
+
+import os
+import random
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from approach.errors import UserError
+from approach.planning.checks import check_before_jobs
+from approach.planning.plan import make_plan
+from approach.trajectories import TrajectoryFile, read_metadata, write_trajectories
+from helpers.runs import Workflow
+
+KEYS = {"name": "faults", "loss": "l2", "seeds": 2, "steps": 3, "target": "target.png"}
+SETTING = "results/faults/loss~l2+lr~0.05"
+TRAJECTORIES = f"{SETTING}/trajectories/0-1.safetensors"
+TARGET = "results/faults/target.png"
+ONLY = ("--until", "losses")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_words):
+    """A finished inversion of two seeds; its target is a noise of 60 x 40 px."""
+    workflow = Workflow(tmp_path_factory.mktemp("finished"), tiny_words)
+    Image.effect_noise((60, 40), 60).convert("RGB").save(workflow.folder / "target.png")
+    Image.effect_noise((60, 40), 20).convert("RGB").save(workflow.folder / "other.png")
+    said = workflow.done(*ONLY, **KEYS).stderr
+    assert "1 setting x 2 seeds = 2 trajectories of 3 steps, 2 of them to invert" in said
+    return workflow
+
+
+@pytest.fixture
+def here(finished, monkeypatch):
+    """The finished folder, to work in."""
+    monkeypatch.chdir(finished.folder)
+    return finished
+
+
+def plan_of(workflow, root, hydra="", **keys):
+    """The plan that a command has, looked at as before its first job."""
+    plan = make_plan({**KEYS, **keys, "hydra": f"{workflow.words} {hydra}"}, root)
+    check_before_jobs(plan)
+    return plan
+
+
+@contextmanager
+def damaged(path, data):
+    """A file with other bytes for a while; None: without it. Its old bytes and time stamp come back afterwards."""
+    path = Path(path)
+    kept, times = path.read_bytes(), path.stat()
+    if data is None:
+        path.unlink()
+    else:
+        path.write_bytes(data)
+    try:
+        yield kept
+    finally:
+        path.write_bytes(kept)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def half(path):
+    """The first half of a file's bytes."""
+    data = Path(path).read_bytes()
+    return data[: len(data) // 2]
+
+
+# What a finished run is asked for then: keys, Hydra words, what the refusal says.
+OTHERWISE = {
+    "more steps": ({"steps": 8}, "", "with steps=3 and not 8"),
+    "other starts": ({}, "start.logit_std=2", "with start.logit_std="),
+    "an optimizer's key": ({}, "optimizer.warmup=0.2", "with optimizer.warmup="),
+    "a loss's weight": ({}, "loss.terms.l2=2", "with loss.terms.l2="),
+    "another truncation": ({}, "generator.truncation=0.3", "with truncation="),
+    "another point of the picture": ({}, "target.focus=[0,0]", "with target.focus=[0.5, 0.5]"),
+    "another square": ({}, "target.fit=pad", "with target.fit=crop"),
+    "another target": ({"target": "other.png"}, "", "from another target than other.png is now"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", OTHERWISE)
+def test_finished_trajectories_are_counted_and_named_before_they_are_replaced(here, root, change):
+    keys, hydra, said = OTHERWISE[change]
+    with pytest.raises(UserError) as refusal:
+        plan_of(here, root, hydra, **keys)
+    line = str(refusal.value)
+    assert line.startswith("results/faults holds 2 finished trajectories made ") and said in line
+    assert "name=... of its own" in line and "overwrite=true to lose those" in line
+    before = Path(TARGET).read_bytes()
+    plan_of(here, root, hydra, overwrite=True, **keys)
+    assert Path(TARGET).read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hydra", ["video.fps=20", "metrics=[l2]", "seeds_per_job=1", "montage.tile=64", "lr=0.05,0.1"])
+def test_what_replaces_no_trajectory_is_not_refused(here, root, hydra):
+    keys = dict([hydra.split("=")]) if hydra.startswith("lr") else {}
+    plan_of(here, root, "" if keys else hydra, **keys)
+
+
+@pytest.mark.slow
+def test_a_target_is_guarded_against_every_setting_of_the_folder(here, root):
+    """The setting that is asked for has no trajectories yet, but those of another setting lie beside it."""
+    with pytest.raises(UserError, match="trajectories of other settings made from another target than other"):
+        plan_of(here, root, loss="l1", target="other.png")
+    plan_of(here, root, loss="l1", target="target.png")
+
+
+@pytest.mark.slow
+def test_snakemake_says_what_is_inverted_again(finished):
+    refusal = finished.run("-n", **{**KEYS, "steps": 4})
+    assert refusal.returncode == 1
+    assert refusal.stderr.splitlines()[-1].startswith("error: results/faults holds 2 finished trajectories made with")
+    kept = (finished.folder / TRAJECTORIES).read_bytes()
+    said = finished.done(*ONLY, "--forcerun", "invert", **KEYS).stderr
+    assert "2 of them to invert" in said
+    assert "2 of them are finished and are inverted again" in said
+    assert (finished.folder / TRAJECTORIES).read_bytes() == kept
+    assert finished.planned(*ONLY, **KEYS) == {}
+
+
+# target.png: what has become of it
+TARGETS = {
+    "empty": lambda: b"",
+    "cut short": lambda: half(TARGET),
+    "a flipped bit": lambda: Path(TARGET).read_bytes()[:-30] + b"\0" + Path(TARGET).read_bytes()[-29:],
+    "another picture": lambda: Path("other.png").read_bytes(),
+    "gone": lambda: None,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", TARGETS)
+def test_a_damaged_target_is_made_anew_the_same(here, root, damage):
+    with damaged(TARGET, TARGETS[damage]()) as kept:
+        plan_of(here, root)
+        assert Path(TARGET).read_bytes() == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [b"", None])
+def test_a_damaged_target_takes_no_trajectory_with_it(finished, data):
+    with damaged(finished.folder / TARGET, data):
+        assert finished.planned(*ONLY, **KEYS) == {}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A small trajectory file."""
+    path = tmp_path / "0-1.safetensors"
+    values = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    write_trajectories(path, [0, 1], values, values, {"seeds": [0, 1], "status": ["ok"] * 2, "last_step": [2, 2]})
+    return path
+
+
+def read_whole(path):
+    found = TrajectoryFile(path)
+    return [found.trajectory(seed) for seed in found.metadata["seeds"]]
+
+
+def test_no_flipped_bit_of_a_trajectory_is_accepted(file):
+    data = file.read_bytes()
+    assert len(read_whole(file)) == 2
+    accepted = []
+    for place in range(len(data) * 8):
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        file.write_bytes(changed)
+        try:
+            read_whole(file)
+        except UserError as error:
+            assert str(file) in str(error) and "delete it to have it made again" in str(error)
+        else:
+            accepted.append(place)
+    assert accepted == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, -1])
+def test_a_trajectory_that_was_cut_short_is_named(file, length):
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(UserError, match=r"0-1\.safetensors: is damaged .* delete it to have it made again"):
+        read_metadata(file)
+
+
+def test_bytes_that_are_no_trajectory_are_named(file):
+    source = random.Random(0)
+    for length in (8, 50, 500, 5000):
+        file.write_bytes(source.randbytes(length))
+        with pytest.raises(UserError, match="is damaged or no trajectory file"):
+            read_metadata(file)
+    file.write_bytes((50_000).to_bytes(8, "little") + b"[" * 50_000)
+    with pytest.raises(UserError, match="is damaged or no trajectory file"):
+        read_metadata(file)
+
+
+@pytest.mark.slow
+def test_a_damaged_trajectory_stops_its_own_run_in_one_line_and_no_other(here, root):
+    with damaged(TRAJECTORIES, half(TRAJECTORIES)):
+        with pytest.raises(UserError, match=r"0-1\.safetensors: is damaged .* delete it"):
+            plan_of(here, root)
+        plan_of(here, root, loss="l1")

@@ -1,0 +1,150 @@
+"""What is finished on disk, and would be lost: looked at before the first job. No torch."""
+
+import json
+import logging
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from approach.biggan.config import read_config
+from approach.errors import UserError
+from approach.planning.downloads import picture_file, weights_file
+from approach.planning.plan import Plan, inversion_config
+from approach.sources import sha256_of
+from approach.target import made_from, prepare_target, write_target
+from approach.trajectories import read_metadata
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 4  # differences in one message
+
+
+def check_nothing_is_lost(plan: Plan) -> None:
+    """Refuse what would replace finished trajectories by others, or put them beside the wrong target.
+
+    Trajectories of this run's settings must have been made with what this run asks for. Those of other settings in
+    the folder must at least have been made from the same target and generator, unless overwrite=true has let them be
+    beside others before.
+
+    Raises:
+        UserError: says what would be lost, and the remedies; or a trajectory file of this run is damaged.
+    """
+    own = {Path(file): setting for setting in plan.settings for file in plan.batch_files(setting)}
+    lost, differences, others, agreeing = 0, {}, {}, False
+    for file in trajectory_files(plan):
+        try:
+            metadata = read_metadata(file)
+        except UserError:
+            if file in own:
+                raise
+            continue  # nothing reads it
+        sources = dict(_other_sources(plan, metadata))
+        agreeing = agreeing or "generator" not in sources
+        if file not in own:
+            others |= sources
+        elif found := sources or dict(_differences(plan, own[file], metadata)):
+            lost += len(metadata["seeds"])
+            differences |= found
+    if differences:
+        named = [*list(differences.values())[:MOST_NAMED], *(["..."] if len(differences) > MOST_NAMED else [])]
+        raise UserError(
+            f"{plan.results} holds {lost} finished {'trajectory' if lost == 1 else 'trajectories'} made "
+            f"{', '.join(named)}: give this run a name=... of its own, or overwrite=true to lose those"
+        )
+    if agreeing:
+        others.pop("generator", None)
+    if prepared(plan) == wanted_target(plan):
+        others.pop("target", None)
+    if others:
+        raise UserError(
+            f"{plan.results} holds trajectories of other settings made {', '.join(others.values())}: "
+            "give this run a name=... of its own, or overwrite=true to leave them beside it"
+        )
+
+
+def trajectory_files(plan: Plan) -> list[Path]:
+    """Every trajectory file in the results folder, of this run's settings and of all others."""
+    return sorted(Path(plan.results).glob("*/trajectories/*.safetensors"))
+
+
+def restore_target(plan: Plan) -> None:
+    """Make the prepared target anew where it is damaged, or lost beside finished trajectories.
+
+    It comes out the same byte for byte. Were it left to Snakemake, all that was made from it would be made again too.
+    """
+    file, wanted = Path(plan.target), wanted_target(plan)
+    here = prepared(plan)
+    lost = here is None and (file.exists() or trajectory_files(plan))
+    changed = here is not None and here != wanted and trajectory_files(plan) and not plan.base["overwrite"]
+    if not (lost or changed):
+        return
+    if wanted is None:  # its picture has to be downloaded first
+        file.unlink(missing_ok=True)
+        return
+    logger.warning("%s: damaged or lost, made anew", file)
+    size = read_config(plan.base["generator"]["config"]).output_dim
+    square = prepare_target(picture_file(plan.base), size, fit=wanted["fit"], focus=wanted["focus"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_target(file, square, wanted)
+
+
+def prepared(plan: Plan) -> dict | None:
+    """What the prepared target on disk was made from; None where there is no undamaged one."""
+    return made_from(plan.target) if Path(plan.target).is_file() else None
+
+
+def wanted_target(plan: Plan) -> dict | None:
+    """What the target is to be made from; None where the picture is not here yet."""
+    picture = _sha256(picture_file(plan.base))
+    return picture and {"sha256": picture, **{key: plan.base["target"][key] for key in ("fit", "focus")}}
+
+
+def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
+    """The two sources that a whole folder has in common, where a trajectory was made from others: name -> in words."""
+    made, picture, weights = metadata.get("made_from", {}), picture_file(plan.base), weights_file(plan.base)
+    target, wanted = made.get("target", {}), wanted_target(plan)
+    if wanted and target and target.get("sha256") != wanted["sha256"]:
+        yield "target", f"from another target than {picture} is now"
+    elif wanted and target and target != wanted:
+        yield (
+            "target",
+            " and ".join(
+                f"with target.{key}={target.get(key)}" for key in ("fit", "focus") if target.get(key) != wanted[key]
+            ),
+        )
+    if "generator" in made and _sha256(weights) not in (None, made["generator"]["sha256"]):
+        yield "generator", f"from another generator than {weights} is now"
+
+
+def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str, str]]:
+    """What a trajectory of a setting was made with that this run asks to be otherwise: key -> in words."""
+    wanted = json.loads(json.dumps(inversion_config(plan.settings[setting].config)))
+    made, asked = _flat(metadata.get("config", wanted)), _flat(wanted)
+    for key in {**made, **asked}:
+        if made.get(key) != asked.get(key):
+            yield key, f"with {key}={made.get(key)} and not {asked.get(key)}"
+    files = {**plan.inversion_files(setting)}
+    for what, digest in metadata.get("sha256", {}).items():
+        if what in files and what not in ("target", "weights") and _sha256(files[what]) not in (None, digest):
+            yield what, f"from another {what} than {files[what]} is now"
+
+
+def _flat(values: dict, prefix: str = "") -> dict[str, object]:
+    """A nested table as dotted key -> value."""
+    flat = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+@cache
+def _digest(path: str, _stamp: tuple[int, int]) -> str:
+    return sha256_of(path)
+
+
+def _sha256(path: str) -> str | None:
+    """The sha256 of a file, read once; None where there is none."""
+    if not Path(path).is_file():
+        return None
+    stat = Path(path).stat()
+    return _digest(path, (stat.st_mtime_ns, stat.st_size))
