@@ -2,17 +2,27 @@
 
 import os
 import random
+import subprocess
+import sys
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
-from approach.errors import UserError
+from approach.errors import UserError, one_line
+from approach.files import read_json, read_npz, read_pixels, read_table, read_yaml
+from approach.inversion.checkpoint import read_checkpoint, write_checkpoint
+from approach.inversion.descent import State
+from approach.inversion.starts import Latents
 from approach.planning.checks import check_before_jobs
 from approach.planning.plan import make_plan
 from approach.trajectories import TrajectoryFile, read_metadata, write_trajectories
+from helpers.paths import ROOT
 from helpers.runs import Workflow
 
 KEYS = {"name": "faults", "loss": "l2", "seeds": 2, "steps": 3, "target": "target.png"}
@@ -204,3 +214,98 @@ def test_a_damaged_trajectory_stops_its_own_run_in_one_line_and_no_other(here, r
         with pytest.raises(UserError, match=r"0-1\.safetensors: is damaged .* delete it"):
             plan_of(here, root)
         plan_of(here, root, loss="l1")
+
+
+@pytest.mark.parametrize("damage", ["bit", "empty", "half", "words"])
+def test_a_damaged_checkpoint_begins_anew_with_a_line(tmp_path, caplog, damage):
+    zeros = torch.zeros(1, 2, 3)
+    names = ("latents", "previous")
+    given = {field.name: Latents(zeros, zeros) if field.name in names else zeros for field in fields(State)}
+    state, path = State(**{**given, "step": 1}), tmp_path / "0.pt"
+    write_checkpoint(path, state, {"device": "cpu"}, "this one")
+    data = path.read_bytes()
+    assert read_checkpoint(path, "this one")[1] == {"device": "cpu"}
+    flipped = [data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :] for at in range(0, len(data), 7)]
+    for changed in {"bit": flipped, "empty": [b""], "half": [data[: len(data) // 2]], "words": [b"words" * 99]}[damage]:
+        path.write_bytes(changed)
+        assert read_checkpoint(path, "this one") is None
+    assert f"the checkpoint {path} cannot be read" in caplog.text
+    assert "the inversion begins anew" in caplog.text
+
+
+# An intermediate file: who reads it.
+READERS = {
+    "losses.csv": lambda path: read_table(path, "seed", "step", "loss"),
+    "losses.parquet": lambda path: read_table(path, "seed"),
+    "stills.npz": read_npz,
+    "film.json": lambda path: read_json(path, "channels"),
+    "experiment.yaml": read_yaml,
+    "montage.png": read_pixels,
+}
+
+
+def write_whole(path):
+    """An undamaged file of that name."""
+    table = pd.DataFrame({"seed": [0, 0], "step": [0, 1], "loss": [0.5, 0.25]})
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, images=np.arange(999))
+    elif path.suffix == ".png":
+        Image.effect_noise((64, 64), 60).save(path)
+    else:
+        path.write_text('{"channels": ["one", "two", "three"]}')
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("damage", ["empty", "half", "zeros", "gone"])
+def test_a_damaged_intermediate_file_is_named_with_the_remedy(tmp_path, name, damage):
+    path = tmp_path / name
+    write_whole(path)
+    READERS[name](path)
+    data = path.read_bytes()
+    path.write_bytes({"empty": b"", "half": data[: len(data) // 3], "zeros": bytes(len(data)), "gone": b""}[damage])
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(UserError) as error:
+        READERS[name](path)
+    assert str(error.value).startswith(f"{path}: is damaged (")
+    assert "delete it, and the same command makes it again" in str(error.value)
+
+
+def test_a_line_is_short_and_holds_no_control_characters():
+    text = one_line(UserError("bad \x1b[31m name\nof a file " + "x" * 5000 + "; delete it"))
+    assert len(text) <= 500 and text.isprintable()
+    assert text.startswith(r"bad \x1b[31m name\nof") and text.endswith("; delete it")
+
+
+def limited(code, bytes_of_a_file):
+    """Run Python that may write no file larger than that: as on a disk without room."""
+    head = f"import sys; sys.path.insert(0, {str(ROOT / 'workflow/scripts')!r})\nimport resource, signal\n"
+    head += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    head += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_of_a_file},) * 2)\n"
+    return subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_full_disk_is_one_line_and_leaves_no_part(tmp_path, size):
+    result = limited(
+        f"""
+from pathlib import Path
+from types import SimpleNamespace
+from approach.inversion import checkpoint
+from approach.job import job
+import torch
+with job({str(tmp_path / "logs" / "invert.log")!r}, "invert") as log:
+    log.info("a line")
+    state = SimpleNamespace(z=torch.zeros(1000), latents=None, previous=None)
+    checkpoint.write_checkpoint(Path({str(tmp_path)!r}) / "0.pt", state, {{}}, "this one")
+""",
+        size,
+    )
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines == ["[invert] a line", "[invert] error: File too large; make room, and the same command goes on"]
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]

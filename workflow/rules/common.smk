@@ -11,7 +11,7 @@ from approach.planning.downloads import DOWNLOADS, picture_file
 from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
 from approach.devices import gpus_needed
 from approach.digest import code_digest
-from approach.errors import UserError
+from approach.errors import UserError, one_line
 from approach.planning.estimate import closing_lines, summary_lines
 from approach.sources import sha256_of
 
@@ -20,7 +20,7 @@ try:
     if workflow.is_main_process:
         check_before_jobs(PLAN)
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {one_line(error)}")
 
 # experiment.yaml says what was typed; jobs inherit it
 os.environ.setdefault(

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from approach.files import write_json
+from approach.files import read_table, write_json
 from approach.film.choice import choose
 from approach.job import job
 from approach.trajectories import TrajectoryFile
@@ -12,7 +10,7 @@ from approach.trajectories import TrajectoryFile
 with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     film = snakemake.params.film
     if snakemake.input.trajectory_table:
-        rows = pd.read_csv(snakemake.input.trajectory_table).to_dict("records")
+        rows = read_table(snakemake.input.trajectory_table, "setting", "seed").to_dict("records")
     else:
         rows = []
         for candidate in film["candidates"]:

@@ -9,8 +9,8 @@ from approach.job import job
 
 with job(snakemake.log[0], f"encode {snakemake.wildcards.film} {snakemake.params.channels}") as log:
     look = snakemake.params.look
-    choice = read_json(snakemake.input.choice)
-    timing = read_json(snakemake.input.timing)
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    timing = read_json(snakemake.input.timing, "frames", "fps", "positions")
     shown = [int(number) - 1 for number in snakemake.params.channels]
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     if len(shown) > 1:

@@ -10,8 +10,8 @@ from approach.job import job
 
 with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.wildcards.form}") as log:
     video, output = snakemake.params.video, Path(snakemake.output.film)
-    choice = read_json(snakemake.input.choice)
-    timing = read_json(snakemake.input.timing)
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    timing = read_json(snakemake.input.timing, "frames", "fps", "positions")
     shown = [number - 1 for number in SCREENS[snakemake.wildcards.screen]]
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     look = screen_look(snakemake.wildcards.screen, video["height"], video["captions"])

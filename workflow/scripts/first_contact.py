@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-import yaml
-
+from approach.files import read_table, read_yaml
 from approach.job import job
 from approach.provenance import first_contact_report
 
 with job(snakemake.log[0], "first contact") as log:
     text = first_contact_report(
-        record=yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8")),
-        trajectories=pd.read_csv(snakemake.input.trajectory_table).to_dict("records"),
-        losses=pd.read_csv(snakemake.input.losses),
+        record=read_yaml(snakemake.input.record),
+        trajectories=read_table(snakemake.input.trajectory_table, "setting", "seed").to_dict("records"),
+        losses=read_table(snakemake.input.losses, "seed", "step"),
         pictures=[snakemake.input.classes, snakemake.input.montage],
         folder=Path(snakemake.output.report).parent,
     )

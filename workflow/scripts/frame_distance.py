@@ -14,7 +14,7 @@ from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = read_json(snakemake.input.choice)
+    choice = read_json(snakemake.input.choice, "channels", "title")
     channel = choice["channels"][int(snakemake.wildcards.channel) - 1]
     trajectory = read_trajectory(Path(channel["trajectory"]), channel["seed"])
     device = resolve_device(snakemake.params.device)

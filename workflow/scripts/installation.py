@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import yaml
-
 from approach.errors import UserError
-from approach.files import read_json, write_json
+from approach.files import read_json, read_yaml, write_json
 from approach.film.exhibition import describe, wrong
 from approach.job import job
 from approach.page.page import render_template, target_words
@@ -15,8 +13,8 @@ with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     files = [describe(Path(path)) for path in snakemake.input.files]
     if said := wrong(files, video["height"], video["fps"]):
         raise UserError("; ".join(said))
-    choice = read_json(snakemake.input.choice)
-    record = yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8"))
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    record = read_yaml(snakemake.input.record)
     text = render_template(
         "installation.html.j2",
         name=snakemake.wildcards.name,

@@ -9,7 +9,7 @@ from approach.pictures.itinerary import itinerary_plot, itinerary_streams, itine
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
-    choice = read_json(snakemake.input.choice)
+    choice = read_json(snakemake.input.choice, "channels", "title")
     names = class_names(snakemake.input.get("class_names"), read_config(snakemake.input.architecture))
     labels = [channel["label"] for channel in choice["channels"]]
     trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 from approach.biggan.config import class_names, read_config
 from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
 from approach.devices import resolve_device
+from approach.files import read_pixels
 from approach.film.render import to_frames
 from approach.job import job
 from approach.loading import open_generator
@@ -34,6 +33,6 @@ with job(snakemake.log[0], "known classes"):
         tiles = [{"image": frame, "caption": ""} for frame in to_frames(images)]
         rows.append({"label": [name], "failed": False, "tiles": tiles})
     heads = [[f"{number}"] for number in range(1, snakemake.params.pictures + 1)]
-    target = np.asarray(Image.open(snakemake.input.target).convert("RGB"))
+    target = read_pixels(snakemake.input.target)
     title = f"{snakemake.params.generator}: known classes at truncation {snakemake.params.truncation}"
     sheet(rows, heads, target, title=title).save(Path(snakemake.output.sheet))

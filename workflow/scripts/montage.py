@@ -2,20 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from PIL import Image
-
+from approach.files import read_npz, read_pixels, read_table, reading
 from approach.job import job
 from approach.pictures.montage import setting_sheet
 from approach.trajectories import TrajectoryFile
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
-    losses = pd.read_csv(snakemake.input.losses).set_index(["seed", "step"])["loss"]
+    losses = read_table(snakemake.input.losses, "seed", "step", "loss").set_index(["seed", "step"])["loss"]
     files = [TrajectoryFile(Path(path)) for path in snakemake.input.trajectories]
     outcomes = {seed: file.outcome(seed) for file in files for seed in file.metadata["seeds"]}
-    with np.load(snakemake.input.stills) as stills:
-        shown = stills["steps"].tolist()
+    stills = read_npz(snakemake.input.stills)
+    with reading(snakemake.input.stills):
+        shown, seeds, pictures = stills["steps"].tolist(), stills["seeds"].tolist(), stills["images"]
+    with reading(snakemake.input.losses):
         trajectories = [
             {
                 "seed": seed,
@@ -24,12 +23,12 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
                 "status": outcomes[seed].status,
                 "last_step": outcomes[seed].last_step,
             }
-            for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True)
+            for seed, images in zip(seeds, pictures, strict=True)
         ]
     sheet = setting_sheet(
         trajectories,
         shown,
-        np.asarray(Image.open(snakemake.input.target).convert("RGB")),
+        read_pixels(snakemake.input.target),
         title=snakemake.wildcards.setting.replace("+", " · ").replace("~", " "),
         subtitle=snakemake.wildcards.name,
         tile=snakemake.params.tile,

@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import yaml
-from PIL import Image
-
-from approach.files import read_json
+from approach.files import read_json, read_npz, read_pixels, read_table, read_yaml
 from approach.film.captions import channel_losses
 from approach.film.probe import picture_size
 from approach.job import job
@@ -22,12 +17,12 @@ with job(snakemake.log[0], "page") as log:
     films = []
     for place, loss in enumerate(snakemake.params.films.values()):
         files = {kind: snakemake.input[kind][place] for kind in FILM_FILES}
-        choice = read_json(files["choices"])
+        choice = read_json(files["choices"], "channels", "title")
         data = film_data(
             choice,
-            read_json(files["timings"]),
+            read_json(files["timings"], "frames", "fps", "positions"),
             [channel_losses(channel, tables) for channel in choice["channels"]],
-            dict(np.load(files["surveys"])),
+            read_npz(files["surveys"]),
             read_json(files["itineraries"]),
             size=picture_size(files["triptychs"]),
             loss=loss,
@@ -42,9 +37,9 @@ with job(snakemake.log[0], "page") as log:
     text = page(
         name=snakemake.wildcards.name,
         films=films,
-        arrivals=arrivals_data(pd.read_csv(snakemake.input.arrivals), pictures),
-        record=yaml.safe_load(Path(snakemake.input.record).read_text(encoding="utf-8")),
-        target=np.asarray(Image.open(snakemake.input.target).convert("RGB")),
+        arrivals=arrivals_data(read_table(snakemake.input.arrivals, "setting", "seed"), pictures),
+        record=read_yaml(snakemake.input.record),
+        target=read_pixels(snakemake.input.target),
         links=links,
         notes=snakemake.params.notes,
     )

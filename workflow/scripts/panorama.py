@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from approach.files import read_json
+from approach.files import read_json, read_npz
 from approach.job import job
 from approach.pictures.panorama import bare_map, panorama
 
 with job(snakemake.log[0], f"panorama {snakemake.wildcards.film}"):
-    choice = read_json(snakemake.input.choice)
-    found = dict(np.load(snakemake.input.survey))
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    found = read_npz(snakemake.input.survey)
     panorama(
         found,
         Path(snakemake.output.plot),

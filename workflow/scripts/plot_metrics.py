@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from approach.files import read_table
 from approach.job import job
 from approach.pictures.plots import metrics_plot
 from approach.pictures.tables import axis_column
 
 with job(snakemake.log[0], "metrics"):
     metrics_plot(
-        pd.read_csv(snakemake.input.trajectory_table),
+        read_table(snakemake.input.trajectory_table, "setting", "seed"),
         Path(snakemake.output.plot),
         axes=[axis_column(key) for key in snakemake.params.axes],
         title=snakemake.wildcards.name,

@@ -16,8 +16,8 @@ from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = read_json(snakemake.input.choice)
-    timing = read_json(snakemake.input.timing)
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    timing = read_json(snakemake.input.timing, "frames", "fps", "positions")
     number = int(snakemake.wildcards.channel) - 1
     channel, positions = choice["channels"][number], timing["positions"][number]
     trajectory = read_trajectory(Path(channel["trajectory"]), channel["seed"])

@@ -16,7 +16,7 @@ from approach.trajectories import read_trajectory
 with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
-    choice = read_json(snakemake.input.choice)
+    choice = read_json(snakemake.input.choice, "channels", "title")
     trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
     generator = open_generator(snakemake.input, trajectories[0].metadata["truncation"], device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)

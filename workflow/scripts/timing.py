@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from approach.files import read_json, write_json
+from approach.files import read_json, read_npz, write_json
 from approach.film.timing import film_timing
 from approach.job import job
 from approach.trajectories import read_metadata
 
 with job(snakemake.log[0], f"timing {snakemake.wildcards.film}") as log:
-    choice = read_json(snakemake.input.choice)
+    choice = read_json(snakemake.input.choice, "channels", "title")
     steps = [read_metadata(Path(channel["trajectory"]))["steps"] for channel in choice["channels"]]
-    changes = [dict(np.load(path)) for path in snakemake.input.distances] or None
+    changes = [read_npz(path) for path in snakemake.input.distances] or None
     timing = film_timing(snakemake.params.timing, steps, changes)
     write_json(snakemake.output.timing, timing)
     log.info("%d frames at %g a second", timing["frames"], timing["fps"])

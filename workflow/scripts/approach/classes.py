@@ -3,11 +3,11 @@
 import ast
 import difflib
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 
 from approach.errors import UserError
-from approach.files import read_json
 
 
 def read_names(path: str | Path) -> list[str]:
@@ -17,7 +17,7 @@ def read_names(path: str | Path) -> list[str]:
         UserError: the file cannot be read, or holds no list.
     """
     try:
-        names = read_json(path)
+        names = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read the class names ({error}); give a JSON list of names") from error
     if not isinstance(names, list):

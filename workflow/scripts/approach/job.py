@@ -5,10 +5,10 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from approach.errors import UserError
+from approach.errors import UserError, one_line
 
 logger = logging.getLogger("approach")
 
@@ -23,26 +23,29 @@ def job(log_file: str, title: str) -> Iterator[logging.Logger]:
         log_file: emptied first, then only appended to, so that ffmpeg may append its own words to it.
         title: which job this is, in a few words.
     """
-    path = Path(log_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
-    to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.raiseExceptions = False  # a line that cannot be written, on a full disk, is no reason for a traceback
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter(f"[{title}] %(message)s"))
     logger.setLevel(logging.INFO)
-    logger.handlers = [to_file, to_terminal]
+    logger.handlers = [to_terminal]
+    path = Path(log_file)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger.handlers = [to_file, to_terminal]
         yield logger
-    except UserError as error:
-        logger.error("error: %s", error)
-        sys.exit(1)
     except Exception as error:
-        to_file.stream.write(traceback.format_exc())
-        logger.error("error: %s: %s", type(error).__name__, str(error).strip().splitlines()[0] if str(error) else "")
+        if not isinstance(error, UserError):
+            with suppress(OSError), path.open("a", encoding="utf-8") as file:
+                file.write(traceback.format_exc())
+        logger.error("error: %s", one_line(error))
         sys.exit(1)
     finally:
-        to_file.close()
+        for handler in logger.handlers:
+            with suppress(OSError):
+                handler.close()
 
 
 class Pace:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from approach.files import read_table
 from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, width, write
 
 FIELDS = ("step", "loss", "class")
@@ -64,7 +65,7 @@ def channel_losses(channel: dict, tables: Mapping[str, str | Path]) -> pd.DataFr
         channel: an entry of film.json.
         tables: setting -> its losses.csv.
     """
-    table = pd.read_csv(tables[channel["setting"]])
+    table = read_table(tables[channel["setting"]], "seed", "step", "loss")
     return table[table["seed"] == channel["seed"]].sort_values("step")
 
 

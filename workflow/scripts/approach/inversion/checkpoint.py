@@ -1,6 +1,8 @@
 """Checkpoints: a killed inversion goes on where it was, bit for bit, and never in two processes at once."""
 
 import errno
+import hashlib
+import io
 import logging
 import os
 import signal
@@ -20,6 +22,7 @@ from approach.inversion.starts import Latents
 logger = logging.getLogger(__name__)
 
 SHARE = 0.01  # of the time may go into writing checkpoints
+DIGEST = 32  # bytes of a checkpoint's sha256
 SHORTEST = 0.5  # seconds between two of them
 LOCK_PATIENCE = 60.0  # seconds that an orphaned inversion is given to stop at its checkpoint
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}  # a file system without flock
@@ -31,16 +34,25 @@ class Interrupted(BaseException):
 
 
 def write_checkpoint(path: Path, state: State, decisions: dict, fingerprint: str) -> None:
-    """Write an inversion's state and the decisions it was begun with; the file appears whole or not at all."""
+    """Write an inversion's state and the decisions it was begun with; the file appears whole or not at all.
+
+    It is what torch.save makes, with the sha256 of that in front.
+    """
     plain = {name: tuple(value) if isinstance(value, Latents) else value for name, value in vars(state).items()}
     payload = {"state": plain, "decisions": decisions, "of": fingerprint}
     path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save(payload, buffer)
     temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        torch.save(payload, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, fingerprint: str) -> tuple[State, dict] | None:
@@ -58,7 +70,10 @@ def read_checkpoint(path: Path, fingerprint: str) -> tuple[State, dict] | None:
     if not path.exists():
         return None
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        if hashlib.sha256(memoryview(data)[DIGEST:]).digest() != data[:DIGEST]:
+            raise ValueError("it is not what was written")
+        payload = torch.load(io.BytesIO(memoryview(data)[DIGEST:]), map_location="cpu", weights_only=True)
     except Exception as error:
         logger.warning("the checkpoint %s cannot be read (%s): the inversion begins anew", path, error)
         return None

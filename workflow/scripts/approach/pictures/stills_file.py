@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from approach.files import read_npz, reading
+
 
 def write_stills(path: Path, seeds: list[int], steps: list[int], images: np.ndarray) -> None:
     """Write the pictures of one setting.
@@ -29,7 +31,8 @@ def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:
     """
     pictures = {}
     for setting, path in paths.items():
-        with np.load(path) as stills:
+        stills = read_npz(path)
+        with reading(path):
             for seed, picture in zip(stills["seeds"].tolist(), stills["arrivals"], strict=True):
                 pictures[f"{setting}/{seed}"] = picture
     return pictures

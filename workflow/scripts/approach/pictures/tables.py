@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from approach.files import read_table
 from approach.trajectories import Trajectory, TrajectoryFile
 
 
@@ -23,7 +24,7 @@ def insert_axes(table: pd.DataFrame, setting: str, values: Mapping[str, object])
 
 def read_losses(paths: list[Path], seeds: list[int]) -> pd.DataFrame:
     """The logs of a setting's batches as one table, of the wanted seeds, ordered by seed and step."""
-    table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    table = pd.concat([read_table(path, "seed", "step") for path in paths], ignore_index=True)
     return table[table["seed"].isin(seeds)].sort_values(["seed", "step"], ignore_index=True)
 
 
@@ -39,7 +40,7 @@ def gather_losses(paths: dict[str, Path], values: dict[str, dict]) -> pd.DataFra
     """
     tables = []
     for setting, path in paths.items():
-        table = pd.read_csv(path)
+        table = read_table(path, "seed", "step", "loss")
         insert_axes(table, setting, values[setting])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -104,8 +105,8 @@ def trajectory_table(
     """
     files, tables = iter(trajectories), []
     for place, (setting, values) in enumerate(settings.items()):
-        ends = pd.read_csv(losses[place]).sort_values("step").groupby("seed")
-        table = pd.read_csv(metrics[place]).set_index("seed")
+        ends = read_table(losses[place], "seed", "step", "loss").sort_values("step").groupby("seed")
+        table = read_table(metrics[place], "seed").set_index("seed")
         insert_axes(table, setting, values)
         table["start_class"], table["arrival_class"] = ends["top_class"].first(), ends["top_class"].last()
         table["start_loss"], table["final_loss"] = ends["loss"].first(), ends["loss"].last()
