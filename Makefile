@@ -6,7 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test lint format docs closures bench first-contact clean
+.PHONY: demo test lint format docs closures bench first-contact weights clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -38,6 +38,9 @@ bench: $(INSTALLED)
 
 first-contact: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) first_contact --config experiment=first-contact generator=$(GENERATOR)
+
+weights: $(INSTALLED)
+	$(BIN)/snakemake --cores 1 --until fetch --config experiment=wanderer generator=study loss=l1-lpips hydra="perceptual.net=squeeze"
 
 clean:
 	rm -rf results/*/ logs benchmarks .snakemake

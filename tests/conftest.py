@@ -1,4 +1,4 @@
-"""Shared fixtures: the project's folder, the public test data, a tiny generator, Snakemake runs, a browser, a GPU."""
+"""Shared fixtures: the project's folder, stand-in and real networks, Snakemake runs, a browser, a GPU."""
 
 import json
 import os
@@ -12,22 +12,27 @@ from approach.biggan.config import read_config
 from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
 from helpers.generators import TINY
-from helpers.paths import ROOT, SHARED
+from helpers.paths import ROOT
+from helpers.real_files import real_files
 from helpers.runs import Workflow
 
 # The tests' models are tiny: a second thread only waits for the first.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
 # A test that uses one of these fixtures has the marker of the same name.
-MARKING = ("browser", "slurm", "gpu")
+MARKING = ("browser", "slurm", "gpu", "weights")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what they need; those that need real weights run only where they are asked for (-m weights)."""
     for item in items:
         for name in set(MARKING).intersection(getattr(item, "fixturenames", ())):
             item.add_marker(name)
+    if "weights" not in config.option.markexpr:
+        extra = [item for item in items if item.get_closest_marker("weights")]
+        config.hook.pytest_deselected(items=extra)
+        items[:] = [item for item in items if item not in extra]
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +42,24 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The public test data beside the project; tests that need it are skipped where it is absent."""
-    if not SHARED.is_dir():
-        pytest.skip(f"the public test data is not beside the project ({SHARED.name}/ missing)")
-    return SHARED
+def weights() -> dict[str, Path]:
+    """The published backbone of LPIPS and the painting, which no stand-in replaces."""
+    files = real_files()
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
+        pytest.fail(f"{' and '.join(missing)} missing: `make weights` fetches them")
+    return files
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory) -> dict[str, Path]:
+    """For each net of LPIPS, a file of its `features` with seeded weights: a stand-in of the published shape."""
+    from helpers.backbones import BACKBONES, stand_in  # noqa: PLC0415 (torchvision, which few tests need)
+
+    folder = tmp_path_factory.mktemp("lpips")
+    for net in BACKBONES:
+        torch.save(stand_in(net), folder / f"{net}.pth")
+    return {net: folder / f"{net}.pth" for net in BACKBONES}
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from contestants import Case
 
 
 @pytest.fixture(scope="module")
-def backbone(shared):
-    return shared / "lpips" / "squeezenet1_1-features.pth"
+def backbone(backbones):
+    return backbones["squeeze"]
 
 
 def test_needed_operations_are_the_packages_less_what_is_not_needed(backbone):

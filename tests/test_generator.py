@@ -100,9 +100,9 @@ def test_float32_is_no_further_from_float64_than_the_package(tiny):
 
 
 @pytest.mark.slow
-def test_full_size_128(shared):
+def test_full_size_128(root):
     """BigGAN-deep-128 in the published shape, seeded weights: float64 and float32 against the package."""
-    config = read_config(shared / "biggan" / "biggan-deep-128-config.json")
+    config = read_config(root / "resources" / "biggan" / "biggan-deep-128.json")
     weights = seeded_state(config, 1, power_iterations=10)
     reference = package(config, weights)
     generator = load_generator(weights, config, truncation=0.4, precision="float64")
@@ -115,8 +115,8 @@ def test_full_size_128(shared):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512])
-def test_larger_architectures_at_a_small_width(shared, tmp_path, size):
-    raw = json.loads((shared / "biggan" / f"biggan-deep-{size}-config.json").read_text())
+def test_larger_architectures_at_a_small_width(root, tmp_path, size):
+    raw = json.loads((root / "resources" / "biggan" / f"biggan-deep-{size}.json").read_text())
     path = tmp_path / "config.json"
     path.write_text(json.dumps(raw | {"channel_width": 8}))
     config = read_config(path)
@@ -272,12 +272,12 @@ def test_wrong_config_ends_in_one_line(tmp_path, changes):
         read_config(path)
 
 
-def test_published_configurations(shared):
+def test_published_configurations(root):
     for size in (128, 256, 512):
-        assert read_config(shared / "biggan" / f"biggan-deep-{size}-config.json").output_dim == size
+        assert read_config(root / "resources" / "biggan" / f"biggan-deep-{size}.json").output_dim == size
 
 
-def test_class_names(tiny, tmp_path, shared):
+def test_class_names(tiny, tmp_path, root):
     config, _ = tiny
     path = tmp_path / "classes.json"
     path.write_text(json.dumps([f"class {i}" for i in range(20)]))
@@ -285,7 +285,7 @@ def test_class_names(tiny, tmp_path, shared):
     path.write_text(json.dumps(["one"]))
     with pytest.raises(UserError, match="1 class names"):
         class_names(path, config)
-    big = read_config(shared / "biggan" / "biggan-deep-128-config.json")
+    big = read_config(root / "resources" / "biggan" / "biggan-deep-128.json")
     names = class_names(None, big)
     assert len(names) == 1000
     assert names[970] == "alp"

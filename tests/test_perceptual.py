@@ -15,26 +15,6 @@ from approach.torchvision_guard import import_torchvision
 
 import_torchvision()
 import lpips  # noqa: E402
-from torchvision import models  # noqa: E402
-
-BACKBONES = {"squeeze": models.squeezenet1_1, "alex": models.alexnet, "vgg": models.vgg16}
-
-
-@pytest.fixture(scope="module")
-def backbones(tmp_path_factory):
-    """For each net: a file of its ``features`` part with seeded weights, and the state dict."""
-    folder, made = tmp_path_factory.mktemp("lpips"), {}
-    for net, build in BACKBONES.items():
-        with torch.device("meta"):  # the classifiers are large and not needed
-            features = build(weights=None).features
-        generator = torch.Generator().manual_seed(5)
-        state = {}
-        for name, tensor in features.state_dict().items():
-            fan_in = tensor[0].numel() if tensor.dim() > 1 else 100
-            state[name] = torch.randn(tensor.shape, generator=generator) * (2 / fan_in) ** 0.5
-        torch.save(state, folder / f"{net}.pth")
-        made[net] = (folder / f"{net}.pth", state)
-    return made
 
 
 def reference(net: str, state: dict[str, torch.Tensor], spatial: bool = False) -> lpips.LPIPS:
@@ -54,7 +34,8 @@ def pictures(*seeds, size=64, dtype=torch.float32) -> torch.Tensor:
 
 @pytest.mark.parametrize("net", NETS)
 def test_equal_to_the_package(net, backbones):
-    path, state = backbones[net]
+    path = backbones[net]
+    state = torch.load(path, weights_only=True)
     ours, theirs = Perceptual(net, path), reference(net, state)
     a, b = pictures(0, 1), pictures(2, 3)
     with torch.no_grad():
@@ -68,8 +49,8 @@ def test_equal_to_the_package(net, backbones):
     assert expected.min() > 0.01, "the test proves something"
 
 
-def test_the_real_squeezenet(shared):
-    path = shared / "lpips" / "squeezenet1_1-features.pth"
+def test_the_real_squeezenet(weights):
+    path = weights["backbone"]
     ours, theirs = Perceptual("squeeze", path), reference("squeeze", torch.load(path, weights_only=True))
     a, b = pictures(0, 1, size=128), pictures(2, 3, size=128)
     with torch.no_grad():
@@ -78,7 +59,7 @@ def test_the_real_squeezenet(shared):
 
 
 def test_frozen_and_without_dropout(backbones):
-    ours = Perceptual("squeeze", backbones["squeeze"][0])
+    ours = Perceptual("squeeze", backbones["squeeze"])
     assert not any(parameter.requires_grad for parameter in ours.parameters())
     assert not any(module.training for module in ours.modules())
     ours.train()  # whatever a caller does
@@ -88,13 +69,13 @@ def test_frozen_and_without_dropout(backbones):
 
 def test_the_callers_random_state_is_untouched(backbones):
     before = torch.get_rng_state()
-    Perceptual("squeeze", backbones["squeeze"][0])
+    Perceptual("squeeze", backbones["squeeze"])
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_gradients_are_finite_on_flat_images_and_at_equality(net, backbones):
-    ours = Perceptual(net, backbones[net][0])
+    ours = Perceptual(net, backbones[net])
     flat = torch.zeros(1, 3, 64, 64)
     dead = ours.features(flat)
     for images in (flat.clone(), pictures(1)):
@@ -109,7 +90,7 @@ def test_gradients_are_finite_on_flat_images_and_at_equality(net, backbones):
 
 
 def test_one_images_value_does_not_depend_on_its_batch(backbones):
-    ours = Perceptual("squeeze", backbones["squeeze"][0], dtype=torch.float64)
+    ours = Perceptual("squeeze", backbones["squeeze"], dtype=torch.float64)
     images, target = pictures(0, 1, 2, 3), ours.features(pictures(9))
     together = ours.distance(images, target)
     assert together.dtype == torch.float64
@@ -118,7 +99,7 @@ def test_one_images_value_does_not_depend_on_its_batch(backbones):
 
 
 def test_bfloat16_is_near_and_comes_back_in_float32(backbones):
-    path = backbones["squeeze"][0]
+    path = backbones["squeeze"]
     a, b = pictures(0), pictures(1)
     rough = Perceptual("squeeze", path, dtype=torch.bfloat16).distance(a, b)
     assert rough.dtype == torch.float32
@@ -126,7 +107,8 @@ def test_bfloat16_is_near_and_comes_back_in_float32(backbones):
 
 
 def test_every_form_of_backbone_file(backbones, tmp_path, caplog):
-    path, state = backbones["squeeze"]
+    path = backbones["squeeze"]
+    state = torch.load(path, weights_only=True)
     whole = {f"features.{name}": value for name, value in state.items()}
     whole |= {"classifier.1.weight": torch.zeros(10, 512, 1, 1), "classifier.1.bias": torch.zeros(10)}
     torch.save(whole, tmp_path / "whole.pth")
@@ -140,7 +122,8 @@ def test_every_form_of_backbone_file(backbones, tmp_path, caplog):
 
 
 def test_wrong_backbones_are_one_line(backbones, tmp_path):
-    path, state = backbones["squeeze"]
+    path = backbones["squeeze"]
+    state = torch.load(path, weights_only=True)
 
     def refused(file, pattern, net="squeeze"):
         with pytest.raises(UserError, match=pattern) as error:

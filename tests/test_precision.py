@@ -44,8 +44,8 @@ def test_bf16_gradients_point_the_same_way(tiny):
     assert (found["bf16"][0] - found["float32"][0]).abs().max() < 0.1
 
 
-def test_bf16_gradients_at_full_size(shared):
-    config = read_config(shared / "biggan" / "biggan-deep-128-config.json")
+def test_bf16_gradients_at_full_size(root):
+    config = read_config(root / "resources" / "biggan" / "biggan-deep-128.json")
     weights = seeded_state(config, 1, power_iterations=10)
     found = {}
     for name in ("float32", "bf16"):
@@ -125,8 +125,8 @@ def test_the_configuration_has_the_packages_fields():
     assert {field.name for field in dataclasses.fields(GeneratorConfig)} == set(vars(BigGANConfig()))
 
 
-def test_compilation_is_decided_by_what_it_saves(shared, caplog, monkeypatch):
-    big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
+def test_compilation_is_decided_by_what_it_saves(root, caplog, monkeypatch):
+    big = read_config(root / "resources" / "biggan" / "biggan-deep-512.json")
     monkeypatch.setattr(precision, "missing_compiler", lambda device: None)
     assert precision.decide_compile("auto", big, 16 * 500, "cpu")
     assert not precision.decide_compile("auto", big, 3, "cpu")
@@ -149,9 +149,9 @@ def test_graphs_are_a_key_of_their_own_that_the_gpu_profile_sets(root, tiny, mon
         assert batch.decide({**config, "device": device}, [0, 1], tiny[0])["graphs"] == expected
 
 
-def test_a_micro_batch_fits_memory(shared):
-    big = read_config(shared / "biggan" / "biggan-deep-512-config.json")
-    small = read_config(shared / "biggan" / "biggan-deep-128-config.json")
+def test_a_micro_batch_fits_memory(root):
+    big = read_config(root / "resources" / "biggan" / "biggan-deep-512.json")
+    small = read_config(root / "resources" / "biggan" / "biggan-deep-128.json")
     a_seed = 3 * 4 * precision.activation_values(big)
     assert precision.decide_micro_batch(big, "float32", 16, 2 * 4 * a_seed, "cuda") == 4
     assert precision.decide_micro_batch(big, "float32", 10, 2 * 4 * a_seed, "cuda") == 4  # 4, 4, 2

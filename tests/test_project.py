@@ -3,13 +3,16 @@
 import importlib.util
 import json
 import re
+import shlex
 import subprocess
+from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
 from approach.planning.plan import make_plan
+from helpers.real_files import FETCHED, real_files
 
 
 def pins(lines):
@@ -81,3 +84,18 @@ def test_nothing_heavy_or_local_is_committed(root):
     assert not [path for path in paths if path.exists() and path.stat().st_size > 12 * 2**20]
     assert not [path for path in paths if path.relative_to(root).parts[0] == "results" and path.name != "README.md"]
     assert not [path for path in paths if path.name in ("uv.lock", "package-lock.json")]
+
+
+def test_what_needs_real_weights_is_fetched_by_one_command(root):
+    """The two files of the tests marked `weights`, and no generator."""
+    words = re.search(r"^weights:.*\n\t\$\(BIN\)/snakemake (.*)$", (root / "Makefile").read_text(), re.M)[1]
+    assert {word.partition("=")[0]: word.partition("=")[2] for word in shlex.split(words)[5:]} == FETCHED
+    planned = make_plan(FETCHED, root).downloads
+    assert {root / "resources" / "downloads" / name for name in planned} == set(real_files().values())
+
+
+def test_no_test_looks_beside_the_project(root):
+    beside = re.compile(r"(?i)\broot\.parent\b|\bdef \w+\(.*\bshared\b|\.\./shared")
+    texts = {path.name: path.read_text() for path in (root / "tests").rglob("*.py") if path != Path(__file__)}
+    assert len(texts) > 30
+    assert [name for name, text in texts.items() if beside.search(text)] == []

@@ -47,7 +47,7 @@ SWEEPS = [
     ["experiment=crossing", "loss=l1"],
     ["films.starts.of=[2,1,0]"],
     ["start.classes=[\"golden retriever\",'a, b'],[tree]"],
-    ["perceptual.weights=../shared/data/lpips/squeezenet1_1-features.pth", "loss=lpips,l2"],
+    ["perceptual.weights=../networks/squeezenet1_1-features.pth", "loss=lpips,l2"],
 ]
 
 

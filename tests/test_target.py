@@ -263,8 +263,8 @@ def test_options_out_of_range_name_their_key(options, tmp_path):
         prepare_target(path, SIZE, **options)
 
 
-def test_the_real_painting(shared):
-    path = shared / "paintings" / "wanderer.jpg"
+def test_the_real_painting(weights):
+    path = weights["painting"]
     check_picture(path)
     square = np.asarray(prepare_target(path, 128, focus=(0.5, 0.55)))
     assert (square[..., 3] == 255).all()

@@ -4,5 +4,4 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared" / "data"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
