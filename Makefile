@@ -6,13 +6,16 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test lint format docs closures bench first-contact weights clean
+.PHONY: demo test quick lint format docs closures bench first-contact weights clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+quick: $(INSTALLED)
+	$(BIN)/python -m pytest -q -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
