@@ -6,7 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test quick lint format docs closures bench first-contact weights clean
+.PHONY: demo test quick lint format docs closures bench first-contact weights release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -44,6 +44,9 @@ first-contact: $(INSTALLED)
 
 weights: $(INSTALLED)
 	$(BIN)/snakemake --cores 1 --until fetch --config experiment=wanderer generator=study loss=l1-lpips hydra="perceptual.net=squeeze"
+
+release:
+	$(PYTHON) tools/release.py $(VERSION)
 
 clean:
 	rm -rf results/*/ logs benchmarks .snakemake
