@@ -80,7 +80,7 @@ def test_the_terminal_says_what_comes_and_what_came(finished):
     assert "MB on disk" in said
     assert "film: results/sweep/films/starts+loss~l2+lr~0.05/triptych.mp4" in said
     assert "page: results/sweep/page/index.html" in said
-    assert "[walk loss~l2+lr~0.05 0-2] step 6/6" in said
+    assert "[invert loss~l2+lr~0.05 0-2] step 6/6" in said
 
 
 def test_a_trajectory_is_what_the_generator_received(results, tiny):

@@ -96,7 +96,7 @@ def test_the_command_of_three_arrivals_makes_their_film(finished, film):
 
 
 def test_a_template_writes_its_pages_again_and_nothing_else(finished):
-    template = finished.folder / "project" / "workflow" / "scripts" / "approach" / "templates" / "page.css"
+    template = finished.folder / "project" / "workflow" / "scripts" / "approach" / "page" / "templates" / "page.css"
     before = template.read_text()
     template.write_text(before + "/* another look */\n")
     try:
