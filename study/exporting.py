@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from approach.losses.discriminator import Discriminator
 from study.networks import TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import CLASSES
+
+UNCOUNTED_BATCH = 32  # of all generators that were exported before they told how many images they had seen
 
 
 def round_convolutions(network: nn.Module) -> None:
@@ -42,15 +45,30 @@ def compact(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def read_export(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], int, float]:
-    """State dicts of generator and discriminator in float32, and the steps and seconds that they were trained for."""
+@dataclass(frozen=True)
+class Exported:
+    """An exported generator to go on from: configurations, state dicts in float32, and what it was trained for."""
+
+    generator_config: dict
+    discriminator_config: dict
+    generator: dict[str, Tensor]
+    discriminator: dict[str, Tensor]
+    steps: int
+    images: int
+    seconds: float
+
+
+def read_export(folder: Path) -> Exported:
+    """What `export` wrote into a folder."""
+    configs = [json.loads((folder / name).read_text()) for name in ("config.json", "discriminator.json")]
     states = [
         {key: tensor.float() for key, tensor in load_file(folder / f"{name}.safetensors").items()}
         for name in ("generator", "discriminator")
     ]
     with safe_open(folder / "generator.safetensors", "pt") as file:
-        trained = json.loads((file.metadata() or {}).get("trained", '{"steps": 0, "seconds": 0.0}'))
-    return *states, trained["steps"], trained["seconds"]
+        trained = json.loads((file.metadata() or {}).get("trained", '{"steps": 0, "images": 0, "seconds": 0.0}'))
+    images = trained.get("images", trained["steps"] * UNCOUNTED_BATCH)
+    return Exported(*configs, *states, trained["steps"], images, trained["seconds"])
 
 
 def write(path: Path, text: str) -> None:
@@ -68,20 +86,23 @@ def export(
     *,
     samples: int,
     steps: int = 0,
+    images: int = 0,
     seconds: float = 0.0,
 ) -> None:
     """Write config.json, classes.json, generator.safetensors, discriminator.json and discriminator.safetensors.
 
-    samples: behind each row of truncation statistics. steps, seconds: of training, for one that goes on from here.
+    samples: behind each row of truncation statistics. steps, images, seconds: of training, for one that goes on
+    from here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for network in (generator, discriminator):
         network.eval().to(memory_format=torch.contiguous_format)
         round_convolutions(network)
     fill_statistics(generator, samples)
+    trained = json.dumps({"steps": steps, "images": images, "seconds": seconds})
     for name, network in (("generator", generator), ("discriminator", discriminator)):
         partial = folder / f"{name}.partial"
-        save_file(compact(network), partial, {"trained": json.dumps({"steps": steps, "seconds": seconds})})
+        save_file(compact(network), partial, {"trained": trained})
         partial.replace(folder / f"{name}.safetensors")
     write(folder / "config.json", json.dumps(generator.config, indent=2) + "\n")
     write(folder / "classes.json", json.dumps(CLASSES, indent=2) + "\n")

@@ -52,6 +52,7 @@ COLUMNS = [
 
 
 PAIRED = 3  # of each four samples
+COUNTS = ("step", "images", "seconds")
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer")
 
 
@@ -153,7 +154,7 @@ class Trainer:
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
         self.compiled = not train["compile"]  # true when the graphs are there
-        self.step = 0
+        self.step = self.images = 0
         self.seconds = 0.0
         self.pool = ThreadPoolExecutor(
             train["workers"], initializer=torch.set_num_threads, initargs=(train["threads"],)
@@ -232,21 +233,20 @@ class Trainer:
     def advance(self, pictures: Pictures) -> list[float]:
         """One step of both networks. Returns the figures that COLUMNS names, from loss_discriminator on."""
         settings = self.settings
-        if self.step * settings["batch"] >= settings["steady_from"]:
+        if self.images >= settings["steady_from"]:
             self.steady()
-        early = self.step * settings["batch"] < settings["lessons"]
+        early = self.images < settings["lessons"]
         for group in self.generator_optimizer.param_groups:
             group["lr"] = settings["lr_lessons"] if early else settings["lr_generator"]
         batch = draw_batch(pictures, settings["seed"], self.step, settings["batch"], alone=not early)
         parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
         if early:
-            coarse = self.step * settings["batch"] < settings["coarse_lessons"]
+            coarse = self.images < settings["coarse_lessons"]
             answers = list(self.pool.map(lambda part: self.lesson(*part[:3], coarse), parts))
             self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
             self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
             iterate(self.generator)
-            self.step += 1
-            self.follow()
+            self.count()
             return [0.0, 0.0, 0.0, 0.0, float(np.mean([answer[2] for answer in answers])), 0.0, 0.0]
         each = self.pool.map if self.compiled else map  # threads that compile at once can wait for each other for ever
         turns = list(each(lambda part: self.discriminator_gradients(*part), parts))
@@ -259,11 +259,16 @@ class Trainer:
         self.compiled = True
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)
-        self.step += 1
-        self.follow()
+        self.count()
         loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
         deceit, *paired = np.mean([answer[1] for answer in answers], axis=0)
         return [loss, deceit, drawn, generated, *paired]
+
+    def count(self) -> None:
+        """A step is done."""
+        self.step += 1
+        self.images += self.settings["batch"]
+        self.follow()
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -283,7 +288,7 @@ class Trainer:
             name: getattr(self, name).state_dict() for name in ("generator", "discriminator", "average", "head")
         }
         optimizers = {name: getattr(self, name).state_dict() for name in OPTIMIZERS}
-        return {**networks, **optimizers, "step": self.step, "seconds": self.seconds}
+        return {**networks, **optimizers, **{name: getattr(self, name) for name in COUNTS}}
 
     def restore(self, state: dict) -> None:
         """Go on where a checkpoint was written. Learning rates come from the configuration, not from the file."""
@@ -295,17 +300,19 @@ class Trainer:
         ):
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = self.settings[f"lr_{name}"], tuple(self.settings["betas"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        for name in COUNTS:
+            setattr(self, name, state[name])
 
     def begin_from(self, folder: Path) -> None:
-        """Begin with the networks of an exported generator and its count of steps and seconds.
+        """Begin with the networks of an exported generator and its count of steps, images and seconds.
 
         The optimisers are new, and so is what of the discriminator is not exported: its eyes for z and for places.
         """
-        generator, discriminator, self.step, self.seconds = read_export(folder)
-        self.generator.load_state_dict(generator)
-        self.average.load_state_dict(generator)
-        self.discriminator.load_state_dict(discriminator, strict=False)
+        old = read_export(folder)
+        self.step, self.images, self.seconds = old.steps, old.images, old.seconds
+        self.generator.load_state_dict(old.generator)
+        self.average.load_state_dict(old.generator)
+        self.discriminator.load_state_dict(old.discriminator, strict=False)
         for network in (self.generator, self.average, self.discriminator):
             iterate(network, 20)
 
@@ -356,17 +363,17 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
         logger.info("resumed at step %d", trainer.step)
     elif settings["begin_from"]:
         trainer.begin_from(Path(settings["begin_from"]))
-        logger.info("begun from %s, step %d", settings["begin_from"], trainer.step)
+        logger.info("begun from %s, image %d", settings["begin_from"], trainer.images)
     trim_curves(curves, trainer.step)
     begun, before = time.monotonic(), trainer.seconds
     saved = shown = begun
     every = 20
-    while trainer.step * settings["batch"] < settings["images"] and trainer.seconds < settings["minutes"] * 60:
+    while trainer.images < settings["images"] and trainer.seconds < settings["minutes"] * 60:
         figures = trainer.advance(pictures)
         now = time.monotonic()
         trainer.seconds = before + now - begun
         if trainer.step % every == 0:
-            row = [trainer.step, trainer.step * settings["batch"], round(trainer.seconds, 1)]
+            row = [trainer.step, trainer.images, round(trainer.seconds, 1)]
             with curves.open("a", newline="") as file:
                 csv.writer(file).writerow(row + [round(figure, 5) for figure in figures])
             if trainer.step % (5 * every) == 0:
@@ -387,7 +394,7 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     save(trainer.state(), folder / "final.pt")
     record = {
         "steps": trainer.step,
-        "images": trainer.step * settings["batch"],
+        "images": trainer.images,
         "hours": trainer.seconds / 3600,
         "pictures": int(np.prod(pictures.images.shape[:2])),
         "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",

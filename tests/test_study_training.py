@@ -112,7 +112,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
 @pytest.mark.slow
 def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp_path):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
-        overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=352"]
+        overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=332"]
         config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
     networks_of = config["generator"], config["discriminator"], config["train"]
     first = training.Trainer(*networks_of)
@@ -123,17 +123,18 @@ def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp
         tmp_path,
         samples=64,
         steps=20,
+        images=300,
         seconds=7.5,
     )
     second = training.Trainer(*networks_of)
     second.begin_from(tmp_path)
-    assert (second.step, second.seconds) == (20, 7.5)
+    assert (second.step, second.images, second.seconds) == (20, 300, 7.5), "images are not steps times a batch"
     for mine, theirs in zip(second.generator.parameters(), first.average.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert torch.equal(second.discriminator.score.weight_orig, first.discriminator.score.weight_orig)
     training.train(second, training.Pictures([shard]), tmp_path / "training")
     record = json.loads((tmp_path / "training" / "record.json").read_text())
-    assert record["steps"] == 22 and record["hours"] > 7.5 / 3600
+    assert record["steps"] == 22 and record["images"] == 332 and record["hours"] > 7.5 / 3600
     assert not torch.equal(second.generator.embeddings.weight, first.average.embeddings.weight)
 
 

@@ -37,6 +37,7 @@ def main() -> None:
         arguments.folder,
         samples=arguments.samples,
         steps=trainer.step,
+        images=trainer.images,
         seconds=trainer.seconds,
     )
     size = sum(path.stat().st_size for path in arguments.folder.glob("*.safetensors")) / 1e6
