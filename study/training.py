@@ -22,6 +22,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,7 +32,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from approach.biggan.format import GeneratorConfig
 from approach.biggan.precision import has_bfloat16
+from approach.losses.perceptual import Perceptual
+from study import growing
 from study.exporting import read_export
 from study.networks import Head, PairDiscriminator, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
@@ -46,6 +50,7 @@ COLUMNS = [
     "score_drawn",
     "score_generated",
     "pyramid",
+    "lpips",
     "features",
     "means",
 ]
@@ -53,6 +58,7 @@ COLUMNS = [
 
 PAIRED = 3  # of each four samples
 COUNTS = ("step", "images", "seconds")
+MARGIN = 8  # px around what LPIPS sees
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer")
 
 
@@ -81,6 +87,26 @@ def draw_batch(
     fresh = normal(generator, count, own.shape[1])
     paired = (torch.arange(count) % 4 < PAIRED).unsqueeze(1) | (not alone)
     return images, F.one_hot(labels, classes).float(), own, torch.where(paired, own, fresh)
+
+
+def as_config(config: dict) -> GeneratorConfig:
+    """A generator's configuration as the pipeline knows it."""
+    return GeneratorConfig(**{**config, "layers": tuple(map(tuple, config["layers"]))})
+
+
+def displacement(seed: int, step: int) -> list[int]:
+    """Where LPIPS looks from in a step."""
+    return torch.randint(MARGIN + 1, (2,), generator=torch.Generator().manual_seed(seed * 1_000_003 + step)).tolist()
+
+
+def displaced(images: Tensor, offset: list[int]) -> Tensor:
+    """Images with some of their mirror image around them, more of it at one side or the other.
+
+    SqueezeNet looks at every second pixel and hardly at the border: seen from one place only, its gradient weaves a
+    grid into a generator, and leaves it a frame.
+    """
+    (top, left), size = offset, images.shape[2] + MARGIN
+    return F.pad(images, (MARGIN,) * 4, mode="reflect")[:, :, top : top + size, left : left + size]
 
 
 def hinge(scores: Tensor) -> Tensor:
@@ -126,11 +152,11 @@ def mean_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 class Trainer:
     """Both networks, their optimisers and the running average of the generator's weights."""
 
-    def __init__(self, generator: dict, discriminator: dict, train: dict):
+    def __init__(self, generator: dict, discriminator: dict, train: dict, perceptual: Perceptual | None = None):
         torch.manual_seed(train["seed"])
         torch.set_num_threads(train["threads"])
         self.device = torch.device(train["device"])
-        self.settings = dict(train)
+        self.settings, self.perceptual, self.discriminator_config = dict(train), perceptual, discriminator
         if train["bfloat16"] is None:
             self.settings["bfloat16"] = has_bfloat16(self.device)
         form = {"device": self.device, "memory_format": torch.channels_last}
@@ -143,7 +169,9 @@ class Trainer:
         fused = {"betas": betas, "eps": 1e-8, "fused": True}
         self.generator_parameters = list(self.generator.parameters())
         self.discriminator_parameters = list(self.discriminator.parameters())
-        self.generator_optimizer = torch.optim.Adam(self.generator_parameters, train["lr_generator"], **fused)
+        # Each tensor is a group of its own that tells whether it is kept from a generator of another form.
+        groups = [{"params": [parameter], "kept": False} for parameter in self.generator_parameters]
+        self.generator_optimizer = torch.optim.Adam(groups, train["lr_generator"], **fused)
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator_parameters, train["lr_discriminator"], **fused
         )
@@ -153,7 +181,7 @@ class Trainer:
         self.generate, self.features = self.generator.forward, self.discriminator.features
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
-        self.compiled = not train["compile"]  # true when the graphs are there
+        self.compiled: set[tuple[str, bool]] = set()  # phases whose graphs are there, with or without steady norms
         self.step = self.images = 0
         self.seconds = 0.0
         self.pool = ThreadPoolExecutor(
@@ -180,7 +208,7 @@ class Trainer:
         return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
 
     def generator_gradients(
-        self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor
+        self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor, offset: list[int]
     ) -> tuple:
         """The generator's gradients on fakes just judged; `ideal`: the pictures' features."""
         with self.cast():
@@ -188,24 +216,37 @@ class Trainer:
             deceit = -self.discriminator.judge_pair(maps[-1], classes, z).mean()
             places = self.discriminator.judge_places(maps, classes)
         deceit = deceit - sum(scores.mean() for scores in places) / len(places)
-        pyramid = pyramid_distance(pair_off(fakes.float()), pair_off(images))
+        pyramid, lpips = self.pair_distances(pair_off(fakes.float()), pair_off(images), offset)
         mine = [pair_off(part).float() for part in maps]
         features, means = feature_distance(mine, ideal), mean_distance(mine, ideal)
-        loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_features"] * features
-        loss = loss + self.settings["weight_means"] * means
+        loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_lpips"] * lpips
+        loss = loss + self.settings["weight_features"] * features + self.settings["weight_means"] * means
         gradients = torch.autograd.grad(loss, self.generator_parameters)
-        return gradients, [deceit.item(), pyramid.item(), features.item(), means.item()]
+        return gradients, [deceit.item(), pyramid.item(), lpips.item(), features.item(), means.item()]
 
-    def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool) -> tuple:
+    def pair_distances(self, fakes: Tensor, images: Tensor, offset: list[int]) -> tuple[Tensor, Tensor]:
+        """How far samples are from the pictures that they ought to be: the pyramid and LPIPS."""
+        pyramid = pyramid_distance(fakes, images)
+        if self.perceptual is None:
+            return pyramid, pyramid.new_zeros(())
+        with torch.no_grad():
+            goal = self.perceptual.features(displaced(images, offset))
+        return pyramid, self.perceptual.distance(displaced(fakes, offset), goal).mean()
+
+    def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool, offset: list[int]) -> tuple:
         """Gradients of generator and head towards the paired pictures alone, before the discriminator comes in."""
         with self.cast():
             fakes = self.generator(own, classes, self.head if coarse else None)
-        goal = F.adaptive_avg_pool2d(images, fakes.shape[2])
-        distance = (fakes.float() - goal).abs().mean() if coarse else pyramid_distance(fakes.float(), goal)
+        if coarse:
+            loss = pyramid = (fakes.float() - F.adaptive_avg_pool2d(images, fakes.shape[2])).abs().mean()
+            lpips = loss.new_zeros(())
+        else:
+            pyramid, lpips = self.pair_distances(fakes.float(), images, offset)
+            loss = self.settings["weight_pyramid"] * pyramid + self.settings["weight_lpips"] * lpips
         parameters = self.generator_parameters + self.head_parameters
-        gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         count = len(self.generator_parameters)
-        return gradients[:count], gradients[count:], distance.item()
+        return gradients[:count], gradients[count:], [pyramid.item(), lpips.item()]
 
     def descend(self, parameters: list[nn.Parameter], parts: list[tuple], optimizer: torch.optim.Optimizer) -> None:
         """One step along the mean of the workers' gradients, always summed in the same order."""
@@ -237,32 +278,49 @@ class Trainer:
             self.steady()
         early = self.images < settings["lessons"]
         for group in self.generator_optimizer.param_groups:
-            group["lr"] = settings["lr_lessons"] if early else settings["lr_generator"]
+            lessons = settings["lr_kept"] if group["kept"] else settings["lr_lessons"]
+            group["lr"] = lessons if early else settings["lr_generator"]
         batch = draw_batch(pictures, settings["seed"], self.step, settings["batch"], alone=not early)
         parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
+        offset = displacement(settings["seed"], self.step)
         if early:
             coarse = self.images < settings["coarse_lessons"]
-            answers = list(self.pool.map(lambda part: self.lesson(*part[:3], coarse), parts))
+            each = self.each("coarse lessons" if coarse else "lessons")
+            answers = list(each(lambda part: self.lesson(*part[:3], coarse, offset), parts))
             self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
             self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
             iterate(self.generator)
             self.count()
-            return [0.0, 0.0, 0.0, 0.0, float(np.mean([answer[2] for answer in answers])), 0.0, 0.0]
-        each = self.pool.map if self.compiled else map  # threads that compile at once can wait for each other for ever
+            return [0.0, 0.0, 0.0, 0.0, *np.mean([answer[2] for answer in answers], axis=0), 0.0, 0.0]
+        alone = self.images < settings["lessons"] + settings["discriminator_alone"]
+        each = self.each("discriminator" if alone else "both")
         turns = list(each(lambda part: self.discriminator_gradients(*part), parts))
         self.descend(self.discriminator_parameters, [turn[0] for turn in turns], self.discriminator_optimizer)
         iterate(self.discriminator)
+        loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
+        if alone:
+            self.count()
+            return [loss, 0.0, drawn, generated, 0.0, 0.0, 0.0, 0.0]
         tasks = [
-            (turn[1], turn[2], images, classes, z) for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
+            (turn[1], turn[2], images, classes, z, offset)
+            for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
         ]
         answers = list(each(lambda task: self.generator_gradients(*task), tasks))
-        self.compiled = True
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)
         self.count()
-        loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
         deceit, *paired = np.mean([answer[1] for answer in answers], axis=0)
         return [loss, deceit, drawn, generated, *paired]
+
+    def each(self, phase: str) -> Callable:
+        """The map over workers' parts in a step of a phase: at once, or in turn where its graphs are to be compiled.
+
+        Threads that compile at once can wait for each other for ever.
+        """
+        graphs = phase, batch_norms(self.generator)[0].steady
+        there = graphs in self.compiled or not self.settings["compile"]
+        self.compiled.add(graphs)
+        return self.pool.map if there else map
 
     def count(self) -> None:
         """A step is done."""
@@ -304,15 +362,27 @@ class Trainer:
             setattr(self, name, state[name])
 
     def begin_from(self, folder: Path) -> None:
-        """Begin with the networks of an exported generator and its count of steps, images and seconds.
+        """Begin with the networks of an exported generator; what fits is taken, and the log says what is new.
 
-        The optimisers are new, and so is what of the discriminator is not exported: its eyes for z and for places.
+        From a generator of the same form the count of steps, images and seconds goes on; from another it begins anew,
+        with lessons in which what stands before the first new part learns slowly. The optimisers are new, and so is
+        what of the discriminator is not exported: its eyes for z and for places.
         """
         old = read_export(folder)
-        self.step, self.images, self.seconds = old.steps, old.images, old.seconds
-        self.generator.load_state_dict(old.generator)
-        self.average.load_state_dict(old.generator)
-        self.discriminator.load_state_dict(old.discriminator, strict=False)
+        mine, theirs = (as_config(config) for config in (self.generator.config, old.generator_config))
+        new = growing.take(self.generator, old.generator, growing.generator_parts(mine, theirs))
+        self.average.load_state_dict(self.generator.state_dict())
+        logger.info("generator from %s, made new: %s", folder, growing.told(new))
+        widths = (config["channels"] for config in (self.discriminator_config, old.discriminator_config))
+        unknown = growing.take(self.discriminator, old.discriminator, growing.discriminator_parts(*widths))
+        logger.info("discriminator from %s, made new: %s", folder, growing.told(unknown))
+        if new:
+            names = [name for name, _ in self.generator.named_parameters()]
+            first = next(index for index, name in enumerate(names) if name in new)
+            for group in self.generator_optimizer.param_groups[:first]:
+                group["kept"] = True
+        else:
+            self.step, self.images, self.seconds = old.steps, old.images, old.seconds
         for network in (self.generator, self.average, self.discriminator):
             iterate(network, 20)
 
@@ -327,20 +397,17 @@ def save(state: dict, path: Path) -> None:
 
 
 @torch.no_grad()
-def sample_sheet(generator: TrainableGenerator, per_class: int, path: Path) -> None:
-    """Samples of every class, a row each, from the same few z."""
-    config = generator.config
+def pair_sheet(generator: TrainableGenerator, pictures: Pictures, path: Path, count: int = 8) -> None:
+    """The first pictures of every class, a row each, and to the right of each the sample that ought to be it."""
+    device = generator.embeddings.weight.device
+    latents = torch.from_numpy(pictures.latents[:, :count])
+    classes = torch.eye(len(latents))
     rows = []
-    for label in range(config["num_classes"]):
-        z = normal(torch.Generator().manual_seed(label), per_class * 2, config["z_dim"])
-        classes = F.one_hot(torch.full((len(z),), label), config["num_classes"]).float()
-        device = next(generator.parameters()).device
-        rows.append((z.to(device), classes.to(device)))
-    z, classes = (torch.stack(part, 1).flatten(0, 1) for part in zip(*rows, strict=True))  # all classes in each batch
-    images = torch.cat([generator(*part) for part in zip(z.chunk(4), classes.chunk(4), strict=True)])
-    images = images.view(per_class * 2, config["num_classes"], *images.shape[1:])[:per_class].float()
-    sheet = images.permute(1, 3, 0, 4, 2).flatten(2, 3).flatten(0, 1)
-    Image.fromarray(((sheet + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()).save(path)
+    for index in range(latents.shape[1]):  # all classes in each batch
+        fakes = generator(latents[:, index].to(device), classes.to(device)).float().cpu()
+        rows += [torch.from_numpy(pictures.images[:, index]).float() / 127.5 - 1, fakes]
+    sheet = torch.stack(rows, 1).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    Image.fromarray(((sheet + 1) * 127.5).round().clamp(0, 255).byte().numpy()).save(path)
 
 
 def trim_curves(path: Path, step: int) -> None:
@@ -379,7 +446,7 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
             if trainer.step % (5 * every) == 0:
                 logger.info(
                     "step %d images %d %.0f s: discriminator %.3f deceit %.3f drawn %.2f fake %.2f"
-                    " pyramid %.3f maps %.3f means %.3f",
+                    " pyramid %.3f lpips %.3f maps %.3f means %.3f",
                     *row,
                     *figures,
                 )
@@ -387,10 +454,10 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
             save(trainer.state(), checkpoint)
             saved = now
         if now - shown > settings["sample_seconds"]:
-            sample_sheet(trainer.averaged(), 12, folder / "samples" / f"{trainer.step:07d}.png")
+            pair_sheet(trainer.averaged(), pictures, folder / "samples" / f"{trainer.step:07d}.png")
             shown = now
     save(trainer.state(), checkpoint)
-    sample_sheet(trainer.averaged(), 12, folder / "samples" / f"{trainer.step:07d}.png")
+    pair_sheet(trainer.averaged(), pictures, folder / "samples" / f"{trainer.step:07d}.png")
     save(trainer.state(), folder / "final.pt")
     record = {
         "steps": trainer.step,

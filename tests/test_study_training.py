@@ -138,6 +138,148 @@ def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp
     assert not torch.equal(second.generator.embeddings.weight, first.average.embeddings.weight)
 
 
+def composed(*overrides):
+    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=[*OVERRIDES, *overrides]), resolve=True)
+
+
+def trainer_of(*overrides, perceptual=None):
+    config = composed(*overrides)
+    return training.Trainer(config["generator"], config["discriminator"], config["train"], perceptual)
+
+
+GROWN = [  # between and behind the blocks of OVERRIDES: one new, and the last of them up-samples
+    "generator.output_dim=32",
+    "generator.layers=[[true,16,8],[false,8,4],[false,4,4],[true,4,2],[true,2,1]]",
+    "discriminator.channels=[6,4,8]",
+]
+
+
+def test_a_larger_generator_grows_from_an_exported_one_and_says_what_is_new(tmp_path, caplog):
+    small = trainer_of()
+    exporting.export(
+        small.averaged(),
+        small.discriminator.as_discriminator(),
+        small.discriminator_config,
+        tmp_path,
+        samples=64,
+        steps=20,
+        images=300,
+    )
+    large, untouched = trainer_of(*GROWN, "train.seed=5"), trainer_of(*GROWN, "train.seed=5")
+    with caplog.at_level("INFO", "train"):
+        large.begin_from(tmp_path)
+    assert (large.step, large.images, large.seconds) == (0, 0, 0), "it begins with lessons of its own"
+
+    old, mine, before = exporting.read_export(tmp_path), large.generator.state_dict(), untouched.generator.state_dict()
+    moved = {"0": "0", "1": "1", "2": "2", "3": None, "4": "3", "5": "4"}  # 1 is the attention
+    for name, tensor in mine.items():
+        if name.endswith(("weight_u", "weight_v")):
+            continue  # iterated
+        layer = name.split(".")[2] if name.startswith("generator.layers.") else None
+        if layer and moved[layer] is None:
+            assert torch.equal(tensor, before[name]), name
+        else:
+            was = name.replace(f"layers.{layer}.", f"layers.{moved[layer]}.") if layer else name
+            assert torch.equal(tensor, old.generator[was]), name
+    assert torch.equal(large.average.generator.conv_to_rgb.weight(), large.generator.generator.conv_to_rgb.weight())
+    judge = large.discriminator.state_dict()
+    assert torch.equal(judge["blocks.2.conv_0.weight_orig"], old.discriminator["blocks.1.conv_0.weight_orig"])
+    assert torch.equal(judge["score.weight_orig"], old.discriminator["score.weight_orig"])
+
+    said = {line.split(" from ")[0]: line.split("made new: ")[1] for line in caplog.messages}
+    count = sum(name.startswith("generator.layers.3.") for name in mine)
+    assert said["generator"] == f"generator.layers.3 ({count} tensors)"
+    assert [part.split(" (")[0] for part in said["discriminator"].split("), ")] == [
+        "blocks.0",
+        "blocks.1",
+        "latents",
+        "places.0",
+        "places.1",
+    ]
+
+
+def test_what_stands_before_the_first_new_block_learns_slowly_in_the_lessons(tmp_path):
+    small = trainer_of()
+    exporting.export(
+        small.averaged(), small.discriminator.as_discriminator(), small.discriminator_config, tmp_path, samples=64
+    )
+    large = trainer_of(*GROWN, "train.coarse_lessons=0", "train.lessons=16", "train.steady_from=1000")
+    large.begin_from(tmp_path)
+    z = painter.normal(torch.Generator().manual_seed(0), 32, 128).view(16, 2, 128).numpy()
+    drawn = np.random.default_rng(0).integers(0, 256, (16, 2, 3, 32, 32), np.uint8)
+    np.savez(tmp_path / "shard.npz", pictures=drawn, latents=z)
+    pictures = training.Pictures([tmp_path / "shard.npz"])
+    begun = {name: tensor.clone() for name, tensor in large.generator.named_parameters()}
+    large.advance(pictures)
+    rates = [group["lr"] for group in large.generator_optimizer.param_groups]
+    slow, fast = large.settings["lr_kept"], large.settings["lr_lessons"]
+    for (name, tensor), rate in zip(large.generator.named_parameters(), rates, strict=True):
+        kept = name.startswith(("embeddings", "generator.gen_z", *(f"generator.layers.{k}." for k in range(3))))
+        assert rate == (slow if kept else fast), name
+        step = (tensor - begun[name]).abs().max()
+        assert step <= 1.01 * rate, "Adam's first step is the rate"
+
+    again = trainer_of(*GROWN, "train.coarse_lessons=0", "train.lessons=64", "train.steady_from=1000")
+    again.restore(large.state())
+    again.advance(pictures)
+    assert [group["lr"] for group in again.generator_optimizer.param_groups] == rates, "the checkpoint knows"
+    large.advance(pictures)
+    assert {group["lr"] for group in large.generator_optimizer.param_groups} == {large.settings["lr_generator"]}
+
+
+def test_a_new_discriminator_learns_alone_before_the_generator_listens(shard):
+    trainer = trainer_of("train.coarse_lessons=0", "train.lessons=0", "train.discriminator_alone=32")
+    pictures, networks_of = training.Pictures([shard]), (trainer.generator, trainer.discriminator)
+    for alone in (True, True, False):
+        before = [[parameter.clone() for parameter in network.parameters()] for network in networks_of]
+        trainer.advance(pictures)
+        still = [
+            all(torch.equal(a, b) for a, b in zip(old, network.parameters(), strict=True))
+            for old, network in zip(before, networks_of, strict=True)
+        ]
+        assert still == [alone, False]
+    assert trainer.images == 48
+
+
+class Means:
+    """Stands for LPIPS: the squared difference of two images' means."""
+
+    def features(self, images):
+        return images.mean((1, 2, 3))
+
+    def distance(self, images, goal):
+        return (images.mean((1, 2, 3)) - goal) ** 2
+
+
+def test_lessons_and_training_take_lpips_where_it_weighs(shard):
+    pictures = training.Pictures([shard])
+    for lessons in (0, 1000):
+        ways = []
+        for weight in (0.0, 1e6):
+            trainer = trainer_of(
+                "train.coarse_lessons=0",
+                f"train.lessons={lessons}",
+                f"train.weight_lpips={weight}",
+                perceptual=Means() if weight else None,
+            )
+            figures = dict(zip(training.COLUMNS[3:], trainer.advance(pictures), strict=True))
+            assert (figures["lpips"] > 0) == (weight > 0)
+            ways.append([parameter.clone() for parameter in trainer.generator_parameters])
+        assert any(not torch.equal(a, b) for a, b in zip(*ways, strict=True))
+
+
+def test_lpips_sees_whole_images_from_different_places():
+    images = torch.rand(2, 3, 16, 16)
+    offsets = {tuple(training.displacement(1, step)) for step in range(500)}
+    assert offsets == {(a, b) for a in range(training.MARGIN + 1) for b in range(training.MARGIN + 1)}
+    for top, left in ((0, 0), (training.MARGIN, 3)):
+        seen = training.displaced(images, [top, left])
+        assert seen.shape == (2, 3, 16 + training.MARGIN, 16 + training.MARGIN)
+        y, x = training.MARGIN - top, training.MARGIN - left
+        assert torch.equal(seen[:, :, y : y + 16, x : x + 16], images)
+
+
 @pytest.mark.parametrize("able", [True, False])
 def test_training_takes_bfloat16_where_the_processor_has_units_for_it(able, monkeypatch):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
@@ -178,8 +320,7 @@ def test_only_a_step_that_finds_its_graphs_compiled_uses_threads(shard, monkeypa
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", [*OVERRIDES, "train.lessons=0"]), resolve=True)
     trainer = training.Trainer(config["generator"], config["discriminator"], config["train"])
-    assert trainer.compiled, "nothing is to be compiled"
-    trainer.compiled = False
+    trainer.settings["compile"] = True
     seen = []
     for name in ("discriminator_gradients", "generator_gradients"):
         work = getattr(trainer, name)
@@ -323,6 +464,30 @@ def test_the_embedded_files_are_small_and_named():
     assert json.loads((folder / "classes.json").read_text()) == painter.CLASSES
     for tensor in load_file(folder / "generator.safetensors").values():
         assert tensor.dtype == (torch.float16 if tensor.dim() == 4 else torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("target", "hydra", "missing"),
+    [
+        ("{resources}/generator.safetensors", "", None),
+        ("{resources}/generator.safetensors", "train=grow", "squeezenet"),
+        ("{work}/measures/figures.json", "", "squeezenet"),
+        ("{work}/measures/recovery.json", "", "painting"),
+    ],
+)
+def test_what_needs_a_file_from_outside_says_which_key_it_lacks(target, hydra, missing, tmp_path):
+    keys = {key: tmp_path / key for key in ("work", "docs", "resources")}
+    given = {} if missing == "squeezenet" else {"squeezenet": tmp_path / "squeezenet"}
+    (tmp_path / "squeezenet").touch()
+    command = [str(SNAKEMAKE), "-s", str(ROOT / "study" / "Snakefile"), "-n", "--cores", "2", target.format(**keys)]
+    words = [f"{key}={value}" for key, value in {**keys, **given, "hydra": f"pictures.shards=1 {hydra}"}.items()]
+    result = subprocess.run([*command, "--config", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    if missing is None:
+        assert result.returncode == 0, result.stdout + result.stderr
+    else:
+        said = [line for line in result.stderr.splitlines() if "error" in line.lower() or "Traceback" in line]
+        assert result.returncode == 1 and len(said) == 1, result.stderr
+        assert said[0].startswith(f"error: --config {missing}=FILE is needed: ")
 
 
 def test_the_studys_own_pipeline_is_planned(tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from approach.losses.perceptual import Perceptual
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -17,12 +18,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=Path, nargs="+", required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--squeezenet", type=Path, help="weights of LPIPS, where train.weight_lpips is above 0")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides")
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
-    trainer = Trainer(config["generator"], config["discriminator"], config["train"])
+    perceptual = None
+    if config["train"]["weight_lpips"] > 0:
+        if arguments.squeezenet is None:
+            parser.error("train.weight_lpips is above 0: give --squeezenet")
+        perceptual = Perceptual("squeeze", arguments.squeezenet, device=config["train"]["device"])
+    trainer = Trainer(config["generator"], config["discriminator"], config["train"], perceptual)
     train(trainer, Pictures(sorted(arguments.pictures)), arguments.folder)
 
 
