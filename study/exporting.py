@@ -18,10 +18,10 @@ from study.painter import CLASSES
 UNCOUNTED_BATCH = 32  # of all generators that were exported before they told how many images they had seen
 
 
-def round_convolutions(network: nn.Module) -> None:
-    """Round convolution weights to float16, in place, so that statistics are taken of what will be stored."""
+def round_weights(network: nn.Module) -> None:
+    """Round weights of convolutions and linear maps to float16, in place: statistics are of what is stored."""
     for parameter in network.parameters():
-        if parameter.dim() == 4:
+        if parameter.dim() > 1:
             parameter.data = parameter.data.half().float()
     iterate(network, 100)
 
@@ -38,10 +38,11 @@ def fill_statistics(generator: TrainableGenerator, samples: int) -> None:
 
 
 def compact(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict with convolution weights in float16 and all else in float32."""
-    state = network.state_dict()
+    """The state dict with the weights of convolutions and linear maps in float16 and all else in float32."""
+    weights = {name for name, parameter in network.named_parameters() if parameter.dim() > 1}
     return {
-        name: (tensor.half() if tensor.dim() == 4 else tensor).contiguous().clone() for name, tensor in state.items()
+        name: (tensor.half() if name in weights else tensor).contiguous().clone()
+        for name, tensor in network.state_dict().items()
     }
 
 
@@ -97,7 +98,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     for network in (generator, discriminator):
         network.eval().to(memory_format=torch.contiguous_format)
-        round_convolutions(network)
+        round_weights(network)
     fill_statistics(generator, samples)
     trained = json.dumps({"steps": steps, "images": images, "seconds": seconds})
     for name, network in (("generator", generator), ("discriminator", discriminator)):
