@@ -3,12 +3,13 @@
 Hinge loss, a projection discriminator, spectral norm on both sides (but for the maps of z and class) and two learning
 rates, as in BigGAN (Brock et al. 2019). The painter decides a picture by 128 normal numbers, and the generator is given
 the same numbers as z: so three of four samples in a batch have a picture that they ought to be, and are drawn towards
-it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1 and by the discriminator's features; the fourth has z of its
-own. The discriminator is shown z as well, and judges whether picture and z belong together; beside the whole picture it
-judges every place of its maps, as a PatchGAN does (Isola et al. 2017). Before it comes in there are lessons by L1
-alone, the first of them at low resolution, for the first layers only. CPU hours are few: layout is learned in a
-fraction of the images that a discriminator alone would need, and what is left to it is the grain. Batches are small, so
-that in the end the generator is normalised by standing statistics, as it will be when it is used.
+it as in pix2pixHD (Wang et al. 2018), by a pyramid of L1, by the discriminator's features and, where it weighs, by
+LPIPS; the fourth has z of its own. The discriminator is shown z as well, and judges whether picture and z belong
+together; beside the whole picture it judges every place of its maps, as a PatchGAN does (Isola et al. 2017). Before it
+comes in there are lessons by the pairs alone, the first of them at low resolution, for the first layers only. CPU hours
+are few: layout is learned in a fraction of the images that a discriminator alone would need, and what is left to it is
+the grain. Batches are small, so that in the end the generator is normalised by standing statistics, as it will be when
+it is used.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
 holds networks and optimisers and nothing else.
@@ -58,7 +59,7 @@ COLUMNS = [
 
 PAIRED = 3  # of each four samples
 COUNTS = ("step", "images", "seconds")
-MARGIN = 8  # px around what LPIPS sees
+MARGIN = 8  # px of their mirror image around compared images
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer")
 
 
@@ -95,15 +96,15 @@ def as_config(config: dict) -> GeneratorConfig:
 
 
 def displacement(seed: int, step: int) -> list[int]:
-    """Where LPIPS looks from in a step."""
+    """Where a step's pairs are compared from."""
     return torch.randint(MARGIN + 1, (2,), generator=torch.Generator().manual_seed(seed * 1_000_003 + step)).tolist()
 
 
 def displaced(images: Tensor, offset: list[int]) -> Tensor:
     """Images with some of their mirror image around them, more of it at one side or the other.
 
-    SqueezeNet looks at every second pixel and hardly at the border: seen from one place only, its gradient weaves a
-    grid into a generator, and leaves it a frame.
+    SqueezeNet looks at every second pixel and hardly at the border, and the pyramid has the generator's own grid: seen
+    from one place only, the one lets a weave and a frame be, and the other adds a grid of squares.
     """
     (top, left), size = offset, images.shape[2] + MARGIN
     return F.pad(images, (MARGIN,) * 4, mode="reflect")[:, :, top : top + size, left : left + size]
@@ -121,11 +122,18 @@ def pair_off(x: Tensor) -> Tensor:
 
 
 def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean absolute difference, averaged over four scales; the finest, where the grain is, counts half."""
-    total = 0.5 * (a - b).abs().mean()
-    for _ in range(3):
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        total = total + (a - b).abs().mean()
+    """Mean absolute difference, averaged over four scales and the two finest bands; the finest scale counts half.
+
+    Where colours differ, an absolute difference says nothing of a weave laid over them; that of a band does.
+    """
+    difference = a - b
+    total = 0.5 * difference.abs().mean()
+    for scale in range(3):
+        smaller = F.avg_pool2d(difference, 2)
+        if scale < 2:
+            total = total + (difference - F.interpolate(smaller, scale_factor=2, mode="nearest")).abs().mean()
+        difference = smaller
+        total = total + difference.abs().mean()
     return total / 3.5
 
 
@@ -226,12 +234,13 @@ class Trainer:
 
     def pair_distances(self, fakes: Tensor, images: Tensor, offset: list[int]) -> tuple[Tensor, Tensor]:
         """How far samples are from the pictures that they ought to be: the pyramid and LPIPS."""
+        fakes, images = displaced(fakes, offset), displaced(images, offset)
         pyramid = pyramid_distance(fakes, images)
         if self.perceptual is None:
             return pyramid, pyramid.new_zeros(())
         with torch.no_grad():
-            goal = self.perceptual.features(displaced(images, offset))
-        return pyramid, self.perceptual.distance(displaced(fakes, offset), goal).mean()
+            goal = self.perceptual.features(images)
+        return pyramid, self.perceptual.distance(fakes, goal).mean()
 
     def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool, offset: list[int]) -> tuple:
         """Gradients of generator and head towards the paired pictures alone, before the discriminator comes in."""

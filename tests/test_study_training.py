@@ -269,7 +269,7 @@ def test_lessons_and_training_take_lpips_where_it_weighs(shard):
         assert any(not torch.equal(a, b) for a, b in zip(*ways, strict=True))
 
 
-def test_lpips_sees_whole_images_from_different_places():
+def test_pairs_are_compared_whole_and_from_different_places():
     images = torch.rand(2, 3, 16, 16)
     offsets = {tuple(training.displacement(1, step)) for step in range(500)}
     assert offsets == {(a, b) for a in range(training.MARGIN + 1) for b in range(training.MARGIN + 1)}
@@ -278,6 +278,13 @@ def test_lpips_sees_whole_images_from_different_places():
         assert seen.shape == (2, 3, 16 + training.MARGIN, 16 + training.MARGIN)
         y, x = training.MARGIN - top, training.MARGIN - left
         assert torch.equal(seen[:, :, y : y + 16, x : x + 16], images)
+
+
+def test_a_weave_costs_something_also_where_the_colour_is_wrong():
+    pictures = torch.zeros(1, 3, 32, 32)
+    weave = 0.1 * (1 - 2 * ((torch.arange(32)[:, None] + torch.arange(32)) % 2).float())
+    plain, woven = (training.pyramid_distance(pictures + 0.5 + part, pictures) for part in (0.0, weave))
+    assert woven > plain + 0.02
 
 
 @pytest.mark.parametrize("able", [True, False])
