@@ -92,7 +92,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def classifier(classes: int) -> nn.Module:
-    """A small network that tells classes of 64 px pictures."""
+    """A small network that tells classes of pictures."""
     layers: list[nn.Module] = []
     for inputs, outputs in [(3, 16), (16, 32), (32, 64), (64, 96)]:
         layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]

@@ -472,6 +472,7 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
         "steps": trainer.step,
         "images": trainer.images,
         "hours": trainer.seconds / 3600,
+        "grown": any(group["kept"] for group in trainer.generator_optimizer.param_groups),
         "pictures": int(np.prod(pictures.images.shape[:2])),
         "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from approach.losses.perceptual import Perceptual
 from study.measuring import (
@@ -23,7 +25,21 @@ from study.measuring import (
     sample,
 )
 
+REDUCED = 64  # px, at which larger samples are measured once more, to stand beside the first generator's
+
 logger = logging.getLogger("measure")
+
+
+def ladder(squeeze: SqueezeFeatures, samples: Tensor, untrained: Tensor, pictures: Tensor, others: Tensor) -> dict:
+    """Frechet distances to held-out pictures: of samples, of other pictures, sharp and blurred, of an untrained net."""
+    ideal = squeeze(others)
+    features = {
+        "samples": squeeze(samples),
+        "drawn": squeeze(pictures),
+        "untrained": squeeze(untrained),
+        **{f"blurred {sigma} px": squeeze(blur(pictures, sigma)) for sigma in (0.5, 1.0, 2.0)},
+    }
+    return {name: frechet_distance(rung, ideal) for name, rung in features.items()}
 
 
 def main() -> None:
@@ -48,15 +64,12 @@ def main() -> None:
     sample_labels = even_labels(count, classes)
     samples = sample(generator, sample_labels, seed=1)
     squeeze = SqueezeFeatures(arguments.squeezenet)
-    ideal = squeeze(others)
-    frechet = {
-        "samples": squeeze(samples),
-        "drawn": squeeze(pictures),
-        "untrained": squeeze(sample(load(arguments.untrained), sample_labels, seed=1)),
-        **{f"blurred {sigma} px": squeeze(blur(pictures, sigma)) for sigma in (0.5, 1.0, 2.0)},
-    }
-    frechet = {name: frechet_distance(features, ideal) for name, features in frechet.items()}
+    sets = samples, sample(load(arguments.untrained), sample_labels, seed=1), pictures, others
+    frechet = ladder(squeeze, *sets)
     logger.info("Frechet %s", frechet)
+    times = generator.image_size // REDUCED
+    reduced = ladder(squeeze, *(F.avg_pool2d(images, times) for images in sets)) if times > 1 else None
+    logger.info("Frechet at %d px %s", REDUCED, reduced)
 
     knowing = fit(classifier(classes), pictures, labels, epochs=12)
     colours = fit(colour_classifier(classes), pictures, labels, epochs=40)
@@ -77,7 +90,13 @@ def main() -> None:
         "samples": pair_distances(samples, sample_labels, perceptual, pairs).mean(1).tolist(),
         "pictures": pair_distances(others, other_labels, perceptual, pairs).mean(1).tolist(),
     }
-    figures = {"frechet": frechet, "recognised": recognised, "recognised_by_class": by_class, "diversity": diversity}
+    figures = {
+        "frechet": frechet,
+        "frechet_reduced": reduced,
+        "recognised": recognised,
+        "recognised_by_class": by_class,
+        "diversity": diversity,
+    }
     arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
 
 

@@ -10,6 +10,8 @@ from hydra import compose, initialize_config_dir
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from omegaconf import OmegaConf
 
+from study.training import MARGIN
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -66,6 +68,7 @@ def main() -> None:
         for name in ("drawn", "blurred 0.5 px", "blurred 1.0 px", "blurred 2.0 px")
         if frechet[name] > frechet["samples"]
     ]
+    halvings = len(config["discriminator"]["channels"])
     names = json.loads((arguments.resources / "classes.json").read_text())
     environment = Environment(
         loader=FileSystemLoader(STUDY), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
@@ -84,6 +87,8 @@ def main() -> None:
         per_class=list(zip(names, figures["recognised_by_class"], *figures["diversity"].values(), strict=True)),
         recovery=json.loads(arguments.recovery.read_text()),
         names=names,
+        margin=MARGIN,
+        maps=[config["generator"]["output_dim"] // 2**halving for halving in range(1, halvings)],
         megabytes=sum(path.stat().st_size for path in arguments.resources.glob("*.safetensors")) / 1e6,
     )
     arguments.card.write_text(text)
