@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from approach.biggan.format import GeneratorConfig, attention_name, block_places
 from torch import Tensor, nn
+
+from approach.biggan.format import GeneratorConfig, attention_name, block_places
 
 Parts = dict[str, str | None]  # a part of the new network: what it was in the old one, or None where it is new
 

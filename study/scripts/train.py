@@ -4,10 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from approach.losses.perceptual import Perceptual
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from approach.losses.perceptual import Perceptual
 from study.training import Pictures, Trainer, train
 
 STUDY = Path(__file__).resolve().parents[1]
