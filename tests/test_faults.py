@@ -1,5 +1,6 @@
 """Faults: what is damaged, how, and what must happen. Nothing finished is lost, and every fault is named in a line."""
 
+import json
 import os
 import random
 import subprocess
@@ -14,14 +15,20 @@ import pytest
 import torch
 from PIL import Image
 
+from approach import digest
+from approach.biggan.config import read_config
+from approach.classes import read_names
 from approach.errors import UserError, one_line
 from approach.files import read_json, read_npz, read_pixels, read_table, read_yaml
 from approach.inversion.checkpoint import read_checkpoint, write_checkpoint
 from approach.inversion.descent import State
 from approach.inversion.starts import Latents
+from approach.losses.discriminator import load_discriminator
 from approach.planning.checks import check_before_jobs
 from approach.planning.plan import make_plan
+from approach.target import check_picture
 from approach.trajectories import TrajectoryFile, read_metadata, write_trajectories
+from helpers.generators import TINY
 from helpers.paths import ROOT
 from helpers.runs import Workflow
 
@@ -309,3 +316,94 @@ with job({str(tmp_path / "logs" / "invert.log")!r}, "invert") as log:
     lines = result.stderr.splitlines()
     assert lines == ["[invert] a line", "[invert] error: File too large; make room, and the same command goes on"]
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+# What may be typed, and a word of the one line that answers it.
+TYPED = {
+    "a glob of numbers": ({"lr": "glob(*)"}, "has no values"),
+    "a range without a value": ({"lr": "range(3,0)"}, "has no values"),
+    "a range that stands still": ({"lr": "range(0,1,0)"}, "has no values"),
+    "a range without end": ({"lr": "range(0,1e9)"}, "at most 10000 settings"),
+    "a product without end": (
+        {"lr": "range(1,500,1)", "hydra": "start.best_of=range(1,500)"},
+        "at most 10000 settings",
+    ),
+    "seeds without end": ({"seeds": 10**9}, "at most 100000 in one run"),
+    "a number for a path": ({"hydra": "generator.weights=3"}, "should be a valid string"),
+    "lists in a film": ({"hydra": "films.a={vary: seed, of: [[1],[2],[3]]}"}, "stands where one value belongs"),
+    "a list that a film fixes": ({"hydra": "films.a={vary: loss, of: [a,b,c], seed: [3]}"}, "stands where one value"),
+    "the environment": ({"hydra": "generator.name=${oc.env:HOME}"}, "not looked up here"),
+    "the environment in a group": ({"loss": "${oc.env:HOME}"}, "not looked up here"),
+}
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_is_typed_wrong_is_answered_in_one_line(root, typed):
+    given, said = TYPED[typed]
+    with pytest.raises(UserError) as error:
+        make_plan(given, root)
+    line = one_line(error.value)
+    assert said in line and len(line) <= 500 and line.isprintable()
+    assert os.environ["HOME"] not in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("channel_width", 10**9), ("num_classes", 10**9), ("n_stats", -1), ("z_dim", 0), ("channel_width", 1.5)]
+    + [("output_dim", True), ("layers", [[True, 16, 8]] * 10**5), ("layers", []), ("layers", [[1, 1e999, 1]])],
+)
+def test_a_generators_configuration_is_bounded_before_anything_is_built(tmp_path, key, value):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(TINY | {key: value}))
+    with pytest.raises(UserError, match=r"config\.json: no BigGAN-deep can be built from it"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    "shape", [{"channels": [10**9]}, {"channels": 5}, {"channels": []}, {"num_classes": 10**9}, {"group": 0}, {"x": 1}]
+)
+def test_a_discriminators_configuration_is_bounded(tmp_path, shape):
+    config = tmp_path / "discriminator.json"
+    config.write_text(json.dumps({"channels": [8, 8], "num_classes": 5} | shape))
+    with pytest.raises(UserError, match=r"discriminator\.json cannot be read: (?!.*No such file)"):
+        load_discriminator(tmp_path / "absent.safetensors", config)
+
+
+def test_a_deep_picture_may_be_less_large(tmp_path):
+    Image.new("I;16", (6000, 4000)).save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match=r"deep\.png: larger than 20 million pixels of more than 8 bits"):
+        check_picture(tmp_path / "deep.png")
+    Image.new("L", (6000, 4000)).save(tmp_path / "plain.png")
+    check_picture(tmp_path / "plain.png")
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.png", "a.jpg", "a.webp", "a.tiff"])
+def test_an_empty_picture_is_named(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf"{name}: not a picture of a known format"):
+        check_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1", '{"a": 1}', "null", "\0"])
+def test_damaged_class_names_are_named(tmp_path, text):
+    (tmp_path / "classes.json").write_text(text)
+    with pytest.raises(UserError, match=r"classes\.json: .*give a JSON list of names"):
+        read_names(tmp_path / "classes.json")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'["0", []]', b'["0", [[1]]]', b"\0" * 99])
+def test_a_damaged_digest_is_read_anew(tmp_path, monkeypatch, data):
+    monkeypatch.setattr(digest, "KEPT", tmp_path / "kept")
+    (tmp_path / "script.py").write_text("import os\n\nprint(os.name)\n")
+
+    def digests():
+        for cached in (digest._module, digest._remembered, digest.code_digest):
+            cached.cache_clear()
+        return digest.code_digest(tmp_path / "script.py", tmp_path)
+
+    before = digests()
+    for kept in (tmp_path / "kept").iterdir():
+        kept.write_bytes(data)
+    assert digests() == before
+    for kept in (tmp_path / "kept").iterdir():
+        assert kept.read_bytes() != data

@@ -81,13 +81,17 @@ def _remembered(path: Path) -> tuple[str, Groups]:
     source = path.read_bytes()
     file = KEPT / hashlib.sha256(READER + source).hexdigest()
     try:
-        said, groups = json.loads(file.read_bytes())
+        digest, _, text = file.read_bytes().partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() != digest:
+            raise ValueError("not what was written")
+        said, groups = json.loads(text)
     except (OSError, ValueError, TypeError):
         said, groups = _read(source, path)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             begun = file.with_suffix(f".{os.getpid()}")
-            begun.write_text(json.dumps([said, groups]))
+            text = json.dumps([said, groups]).encode()
+            begun.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
             begun.replace(file)
     return said, groups
 

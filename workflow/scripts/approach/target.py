@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 120_000_000  # larger pictures are refused by their header
+MAX_DEEP_PIXELS = MAX_PIXELS // 6  # of pictures with more than 8 bits a channel, which take more memory
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP") + (("AVIF",) if features.check("avif") else ())
 MADE_FROM = "made from"  # the entry in a prepared target that says what it was made from
 PAPER = (255, 255, 255)  # what lies under a transparent picture
@@ -166,16 +167,18 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         raise UserError(f"{path}: a folder, not a picture")
     if not path.exists():
         raise UserError(f"{path}: no such picture; check the path")
-    too_large = f"{path}: larger than {MAX_PIXELS / 1e6:.0f} million pixels; scale it down first"
+    too_large = f"{path}: larger than {{:.0f}} million pixels{{}}; scale it down first"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns below our bound, and of metadata we do not read
             with Image.open(path, formats=FORMATS) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    raise UserError(too_large)
+                deep = picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+                most = MAX_DEEP_PIXELS if deep else MAX_PIXELS
+                if picture.width * picture.height > most:
+                    raise UserError(too_large.format(most / 1e6, " of more than 8 bits" if deep else ""))
                 yield picture
     except Image.DecompressionBombError as error:
-        raise UserError(too_large) from error
+        raise UserError(too_large.format(MAX_PIXELS / 1e6, "")) from error
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: not a picture of a known format ({', '.join(FORMATS)}); convert it first") from error
     except _UNREADABLE as error:

@@ -11,6 +11,13 @@ from approach.errors import UserError
 logger = logging.getLogger(__name__)
 
 
+# What a configuration may ask for, so that a damaged one allocates nothing: several times the published ones.
+MOST = {
+    **{"layers": 40, "output_dim": 4096, "z_dim": 1024, "class_embed_dim": 1024, "channel_width": 512},
+    **{"num_classes": 100_000, "n_stats": 1024},
+}
+
+
 @dataclass(frozen=True)
 class GeneratorConfig:
     """The fields of the published JSON configuration.
@@ -56,7 +63,7 @@ def read_config(path: str | Path) -> GeneratorConfig:
         layers = tuple((bool(up), int(wide_in), int(wide_out)) for up, wide_in, wide_out in raw["layers"])
         config = GeneratorConfig(**{key: raw[key] for key in known - {"layers"}}, layers=layers)
         _check_geometry(config)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path}: no BigGAN-deep can be built from it ({error}); give the config.json published with the weights"
         ) from error
@@ -64,6 +71,10 @@ def read_config(path: str | Path) -> GeneratorConfig:
 
 
 def _check_geometry(config: GeneratorConfig) -> None:
+    for name, most in MOST.items():
+        value = len(config.layers) if name == "layers" else getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"{name} is {value}, must be a whole number from 1 to {most}")
     size = 4 * 2 ** sum(up for up, _, _ in config.layers)
     if size != config.output_dim:
         raise ValueError(f"the layers make {size} px, output_dim says {config.output_dim}")

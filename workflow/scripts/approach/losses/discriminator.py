@@ -127,13 +127,31 @@ class Discriminator(nn.Module):
         return F.relu(self.last(F.relu(torch.cat([x, spread], 1)))).sum((2, 3))
 
 
+def _check_shape(channels: list[int], num_classes: int, group: int = 4) -> None:
+    """Refuse a configuration that would allocate without bound.
+
+    Raises:
+        ValueError: a width or a number is out of range.
+    """
+    widths = channels if isinstance(channels, list) and 1 <= len(channels) <= 12 else [None]
+    for name, values, most in (
+        ("channels", widths, 4096),
+        ("num_classes", [num_classes], 100_000),
+        ("group", [group], 256),
+    ):
+        if not all(type(value) is int and 1 <= value <= most for value in values):
+            raise ValueError(f"{name} must be whole numbers from 1 to {most}")
+
+
 def load_discriminator(weights: Path, config: Path) -> Discriminator:
     """The frozen discriminator from safetensors and its JSON config {channels, num_classes, group}.
 
     float16 tensors are cast to float32. UserError when a file is unreadable, or a tensor is missing or misshapen.
     """
     try:
-        discriminator = Discriminator(**json.loads(Path(config).read_text()))
+        shape = json.loads(Path(config).read_text())
+        _check_shape(**shape)
+        discriminator = Discriminator(**shape)
         state = {name: tensor.float() for name, tensor in load_file(weights).items()}
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise UserError(f"discriminator {weights} with {config} cannot be read: {error}") from error

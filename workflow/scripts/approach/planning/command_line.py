@@ -39,6 +39,7 @@ LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
 )
 LONGEST_NAME = 60
+MOST_SEEDS = 100_000
 
 
 def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
@@ -104,6 +105,8 @@ def read_seeds(value) -> list[int]:
     Raises:
         UserError: neither.
     """
+    if isinstance(value, int) and value > MOST_SEEDS:
+        raise UserError(f"seeds={value}: at most {MOST_SEEDS} in one run; further ones go into another")
     try:
         if isinstance(value, bool):
             raise ValueError

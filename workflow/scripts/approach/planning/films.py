@@ -90,6 +90,9 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     if entry.get("by") is not None and vary != "rank":
         raise UserError(f"films.{key}.by: only a film that varies rank is chosen by a metric")
     wanted = entry.get("of")
+    given = [*(wanted if isinstance(wanted, list) else []), *fixed.values()]
+    if nested := [value for value in given if isinstance(value, list | dict)]:
+        raise UserError(f"films.{key}: {nested[0]} stands where one value belongs, as in {{vary: seed, of: [0, 1, 2]}}")
     if wanted is None:
         return vary, fixed
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(map(str, wanted))) < len(wanted):

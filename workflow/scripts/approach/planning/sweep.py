@@ -7,6 +7,7 @@ a film or a table of terms given on the command line thus replaces what was ther
 
 import difflib
 import hashlib
+import math
 import re
 import shlex
 import typing
@@ -18,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -31,6 +32,7 @@ SHORT = {"optimizer.lr": "lr"}
 # Tables whose keys are not in the schema.
 FREE_FORM = ("films", "loss.terms")
 SAFE = re.compile(r"[A-Za-z0-9._-]+")
+MOST_SETTINGS = 10_000
 # What may stand in Hydra's brackets: a quoted text, or a bare one up to the next comma, colon or bracket.
 ITEM = re.compile(r""""[^"]*"|'[^']*'|[^\[\]{},:\s"'][^\[\]{},:"]*""")
 WHOLLY_QUOTED = re.compile(r"""^(["'])((?:(?!\1).)*)\1$""", re.DOTALL)
@@ -108,7 +110,31 @@ def parse_overrides(words: list[str], config_dir: Path) -> list[Override]:
         except HydraException:
             raise UserError(_unreadable(word, before, config_dir)) from None
         _check_override(overrides[-1], config_dir)
+    settings = math.prod(points_of(override) for override in overrides)
+    if settings > MOST_SETTINGS:
+        raise UserError(f"a sweep of {settings} settings; at most {MOST_SETTINGS} are planned together")
     return overrides
+
+
+def points_of(override: Override) -> int:
+    """How many points an override has; none of them is listed.
+
+    Raises:
+        UserError: it has none, or as a range more than can be planned.
+    """
+    if not override.is_sweep_override():
+        return 1
+    sweep, said = override.value(), override.input_line
+    if isinstance(sweep, RangeSweep):
+        span, step = sweep.stop - sweep.start, sweep.step
+        count = math.ceil(span / step) if step and math.isfinite(span) else 0
+        if count > MOST_SETTINGS:
+            raise UserError(f"'{said}': {count} values; at most {MOST_SETTINGS} settings are planned together")
+    else:
+        count = sum(1 for _ in override.sweep_string_iterator())
+    if count < 1:
+        raise UserError(f"'{said}': has no values; write choice(0.02,0.05), or range(start,stop,step) that reaches one")
+    return count
 
 
 def hydra_argument(word: str) -> str:
@@ -182,6 +208,8 @@ def _parser(config_dir: Path) -> OverridesParser:
 
 def _check_override(override: Override, config_dir: Path) -> None:
     key, choices = override.key_or_group, groups(config_dir)
+    if "${" in (override.input_line or ""):
+        raise UserError(f"{key}: ${{...}} is not looked up here; write the value itself")
     known = [name for name, _ in leaves()]
     if key not in choices and key not in known and not _is_free_form(key):
         raise UserError(f"unknown key '{key}'{nearest(key, [*known, *choices])}")
