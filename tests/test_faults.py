@@ -324,10 +324,7 @@ TYPED = {
     "a range without a value": ({"lr": "range(3,0)"}, "has no values"),
     "a range that stands still": ({"lr": "range(0,1,0)"}, "has no values"),
     "a range without end": ({"lr": "range(0,1e9)"}, "at most 10000 settings"),
-    "a product without end": (
-        {"lr": "range(1,500,1)", "hydra": "start.best_of=range(1,500)"},
-        "at most 10000 settings",
-    ),
+    "a product without end": ({"lr": "range(1,500)", "hydra": "start.best_of=range(1,500)"}, "a sweep of 249001"),
     "seeds without end": ({"seeds": 10**9}, "at most 100000 in one run"),
     "a number for a path": ({"hydra": "generator.weights=3"}, "should be a valid string"),
     "lists in a film": ({"hydra": "films.a={vary: seed, of: [[1],[2],[3]]}"}, "stands where one value belongs"),
@@ -349,8 +346,10 @@ def test_what_is_typed_wrong_is_answered_in_one_line(root, typed):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("channel_width", 10**9), ("num_classes", 10**9), ("n_stats", -1), ("z_dim", 0), ("channel_width", 1.5)]
-    + [("output_dim", True), ("layers", [[True, 16, 8]] * 10**5), ("layers", []), ("layers", [[1, 1e999, 1]])],
+    [
+        *(("channel_width", 10**9), ("num_classes", 10**9), ("n_stats", -1), ("z_dim", 0), ("channel_width", 1.5)),
+        *(("output_dim", True), ("layers", [[True, 16, 8]] * 10**5), ("layers", []), ("layers", [[1, 1e999, 1]])),
+    ],
 )
 def test_a_generators_configuration_is_bounded_before_anything_is_built(tmp_path, key, value):
     path = tmp_path / "config.json"
