@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -193,3 +195,35 @@ def test_going_on_with_one_more_seed_and_back(workflow):
     assert "Nothing to be done" in again.stderr + again.stdout
     workflow.done(**keys, seeds=3)
     assert "invert" not in workflow.planned(**keys, seeds="0,1,2,7")
+
+
+def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tiny):
+    assert "as they were recorded" in finished.done("verify", **SWEEP).stderr
+    checked = subprocess.run(["sha256sum", "--check", "--quiet", "checksums.sha256"], cwd=results, check=False)
+    assert checked.returncode == 0
+    sheet, curves, latents = results / "montage.png", results / "losses.png", tiny / "generator.safetensors"
+    kept = {path: (path.read_bytes(), path.stat()) for path in (sheet, curves, latents)}
+    try:
+        curves.unlink()
+        for path in (sheet, latents):
+            data = bytearray(kept[path][0])
+            data[-9] ^= 1
+            path.write_bytes(data)
+        result = finished.run("verify", **{**SWEEP, "lr": "0.05,0.1"})
+        assert result.returncode == 1
+        assert "Traceback" not in result.stderr
+        lines = {line.removeprefix("[verify] ") for line in result.stderr.splitlines() if line.startswith("[verify] ")}
+        assert {line for line in lines if "0.1" not in line} == {
+            "changed: results/sweep/montage.png",
+            "lost: results/sweep/losses.png",
+            f"changed: {latents} (weights)",
+            next(line for line in lines if line.startswith("error: results/sweep is not as it was recorded")),
+        }
+        assert "never made: results/sweep/loss~l2+lr~0.1/losses.csv" in lines
+        assert not curves.exists(), "verify makes nothing"
+    finally:
+        for path, (data, times) in kept.items():
+            path.write_bytes(data)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "as they were recorded" in finished.done("verify", **SWEEP).stderr
+    assert finished.planned(**SWEEP) == {}

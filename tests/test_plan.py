@@ -80,8 +80,8 @@ def test_captions_and_perceived_time_need_more(root, plan):
 
 def test_the_page_lists_every_product_but_itself_and_the_latents(plan):
     linked = {path for group in plan.page_links().values() for path in group.values()}
-    others = {*plan.all_batch_files(), *plan.per_film("player"), f"{plan.results}/page/index.html"}
-    assert linked == set(plan.final_products()) - others
+    others = {plan.target, *plan.all_batch_files(), *plan.per_film("player"), f"{plan.results}/page/index.html"}
+    assert linked == set(plan.checked_products()) - others
 
 
 def test_a_panorama_measures_the_loss_that_its_trajectories_share(root):

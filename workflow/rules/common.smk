@@ -17,7 +17,8 @@ from approach.sources import sha256_of
 
 try:
     PLAN = planning.make_plan(dict(config), ROOT)
-    if workflow.is_main_process:
+    # verify tells of lost and changed files itself, all at once
+    if workflow.is_main_process and "verify" not in sys.argv:
         check_before_jobs(PLAN)
 except UserError as error:
     sys.exit(f"error: {one_line(error)}")

@@ -114,6 +114,10 @@ class Plan:
         config = self.settings[setting].config
         return {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
 
+    def all_inversion_files(self) -> dict[str, str]:
+        """What the inversions of all settings are made from."""
+        return {name: file for setting in self.settings for name, file in self.inversion_files(setting).items()}
+
     def still_files(self) -> dict[str, str]:
         """What stills are made from and measured with."""
         return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
@@ -226,8 +230,13 @@ class Plan:
         return files
 
     def final_products(self) -> list[str]:
-        """Every product that this run makes."""
+        """Every product that this run makes, and the record of their checksums."""
+        return [*self.checked_products(), f"{self.results}/checksums.sha256"]
+
+    def checked_products(self) -> list[str]:
+        """Every product whose checksum is recorded."""
         return [
+            self.target,
             *self.all_batch_files(),
             *self.per_setting("losses.csv"),
             *self.per_setting("montage.png"),
