@@ -6,7 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test quick lint format docs closures bench first-contact weights release clean
+.PHONY: demo test fuzz quick lint format docs closures bench first-contact weights release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -16,6 +16,9 @@ test: $(INSTALLED)
 
 quick: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m "not slow"
+
+fuzz: $(INSTALLED)
+	FUZZ=10000 $(BIN)/python -m pytest -q --timeout=3600 tests/test_fuzz.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

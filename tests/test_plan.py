@@ -11,6 +11,7 @@ from PIL import Image
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
 from approach.planning.estimate import closing_lines
+from approach.planning.films import film_table
 from approach.planning.plan import generator_files, make_plan
 from approach.sources import sha256_of
 from approach.trajectories import write_trajectories
@@ -229,3 +230,9 @@ def test_trajectories_of_another_target_are_found_in_any_setting(root, anywhere)
     with pytest.raises(UserError, match=r"made from another target than target\.png is now: .*overwrite=true"):
         check_before_jobs(plan)
     check_before_jobs(planned(root, target="target.png", overwrite=True))
+
+
+@pytest.mark.parametrize("entry", [[0], "seed", 3])
+def test_a_film_that_is_no_table_is_refused_in_one_line(entry):
+    with pytest.raises(UserError, match=r"films\.f=.*write what the film varies"):
+        film_table({"f": entry}, {"loss": ["l2"]}, [0, 1, 2], str)

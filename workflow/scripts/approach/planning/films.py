@@ -79,6 +79,8 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     """
     if not NAME.fullmatch(key):
         raise UserError(f"films.{key}: a film's name has letters, digits, dots, hyphens and underscores")
+    if entry is not None and not isinstance(entry, dict):
+        raise UserError(f"films.{key}={entry}: write what the film varies, as in {{vary: seed, of: [0, 1, 2]}}")
     vary = (entry or {}).get("vary")
     if vary not in (*everything, "rank", "trajectory"):
         raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, 'rank', 'trajectory'])}")
