@@ -115,7 +115,7 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     flat = np.sin(np.deg2rad(42))
     picture = palette(shares)[..., :3] * np.clip(1 + 0.55 * (shade - flat), 0.35, 1.15)[..., None]
     extent = (x[0], x[-1], y[0], y[-1])
-    axis.imshow(np.clip(picture, 0, 1), origin="lower", extent=extent, interpolation="bilinear", zorder=0)
+    axis.imshow(_pixels(picture), origin="lower", extent=extent, interpolation="bilinear", zorder=0)
     spacing = np.diff(ticker.MaxNLocator(30).tick_values(low, high)[:2])[0]
     # Every fifth line is strong and named, and those are round numbers.
     first, last = np.ceil(low / spacing), min(np.floor(height.max() / spacing), np.ceil(low / spacing) + 120)
@@ -178,7 +178,12 @@ def _fog(axis: Axes, seen: Sequence[np.ndarray], gone: float) -> None:
             near_x, near_y = (np.exp(-(((side - at) / reach) ** 2) / 2) for side, at in ((x, at_x), (y, at_y)))
             thick = np.maximum(thick, FOG_MOST * (1 - np.exp(-2 * far**2)) * np.outer(near_y, near_x))
     picture = np.dstack([*(np.full_like(thick, part) for part in FOG), thick])
-    axis.imshow(picture, origin="lower", extent=(left, right, low, high), interpolation="bicubic", zorder=2)
+    axis.imshow(_pixels(picture), origin="lower", extent=(left, right, low, high), interpolation="bicubic", zorder=2)
+
+
+def _pixels(picture: np.ndarray) -> np.ndarray:
+    """Colours in 0..1 as bytes, which matplotlib enlarges to the millions of pixels of a print in less time."""
+    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
 def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
