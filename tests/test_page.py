@@ -65,7 +65,7 @@ def timing():
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory, timing):
-    """A page of three films: one whole, one with a failed and a missing channel, one whose file is gone."""
+    """A page of three films: one whole, one with a failed and a missing channel, one without file and panorama."""
     results = tmp_path_factory.mktemp("a strange # place") / "results" / "study"
     count, films = timing["frames"], []
     folder = results / "page"
@@ -87,13 +87,17 @@ def opened(tmp_path_factory, timing):
             choice(name, failed=other),
             timing,
             rows,
-            surveyed(),
+            surveyed() if name != "gone" else None,
             itinerary_streams(passed, NAMES),
             size=(312, 108),
             loss="l2",
         )
         data |= {"video": href(at / "triptych.mp4", folder), "file": f"films/{name}/triptych.mp4"}
-        data["panorama"] |= {"map": href(at / "panorama-map.png", folder), "whole": href(at / "panorama.png", folder)}
+        if data["panorama"]:
+            data["panorama"] |= {
+                "map": href(at / "panorama-map.png", folder),
+                "whole": href(at / "panorama.png", folder),
+            }
         films.append(data)
     table = arrivals_table(trajectory_table(7, failed=[3]))
     pictures = {name: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, name in enumerate(table["trajectory"])}
@@ -255,10 +259,12 @@ def test_failed_missing_and_absent_are_shown_as_such(visit):
     until(tab, "document.getElementById('film').readyState >= 2")
     assert "failed: stopped at step 60" in tab.locator("#channels li").nth(1).inner_text()
     assert "missing" in tab.locator("#channels li").nth(2).inner_text()
+    assert tab.locator("#panorama").is_visible()
     assert tab.said == []
     tab.locator("#films").select_option("2")
     tab.wait_for_selector("#film-missing:not([hidden])")
     assert "films/gone/triptych.mp4" in tab.locator("#film-missing").inner_text()
+    assert not tab.locator("#panorama").is_visible() and tab.locator("#itinerary").is_visible()
 
 
 def test_three_arrivals_make_a_command(visit):

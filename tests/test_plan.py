@@ -92,6 +92,18 @@ def test_a_panorama_measures_the_loss_that_its_trajectories_share(root):
     assert planned(root).survey_losses() == {L2_FILM: "l2", SSIM_FILM: "ssim"}
 
 
+def test_only_the_wanted_films_get_a_panorama(root):
+    def panoramas(words):
+        return [file for file in planned(root, hydra=words).final_products() if file.endswith("panorama.png")]
+
+    both = panoramas("panorama.films=null")
+    assert [Path(file).parent.name for file in both] == [L2_FILM, SSIM_FILM]
+    assert panoramas("panorama.films=[starts]") == both and panoramas("panorama.films=[]") == []
+    assert planned(root, hydra="panorama.films=[]").survey_losses() == {L2_FILM: None, SSIM_FILM: None}
+    with pytest.raises(UserError, match="no film 'start' under films:, which has starts"):
+        planned(root, hydra="panorama.films=[start]")
+
+
 def test_the_target_is_told_by_its_content(root, anywhere):
     for name, colour in (("one.png", "red"), ("same.png", "red"), ("other.png", "blue")):
         Image.new("RGB", (8, 8), colour).save(name)

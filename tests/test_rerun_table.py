@@ -116,6 +116,7 @@ VALUES = {
     "the moments of a sheet": ({}, "montage.moments=4", f"{STILLS} {MEASURED} {TOLD}"),
     "the tiles of a sheet": ({}, "montage.tile=64", f"montage montage_of_arrivals {TOLD}"),
     "the panorama's grid": ({}, "panorama.grid=7", f"{SURVEYED} {TOLD}"),
+    "no panorama": ({}, "panorama.films=[]", TOLD),
     "the panorama's palette": ({}, "panorama.colours=dusk", f"panorama {TOLD}"),
     "the film's length": ({}, "video.seconds=0.6", f"{TIMED} {TOLD}"),
     "the fog": ({}, "video.fog=0.5", f"3*render {ENCODED} {TOLD}"),

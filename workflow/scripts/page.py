@@ -9,26 +9,29 @@ from approach.job import job
 from approach.page.page import arrivals_data, film_data, href, page
 from approach.pictures.stills_file import read_arrivals
 
-FILM_FILES = ("choices", "timings", "triptychs", "itineraries", "surveys", "maps", "panoramas")
+FILM_FILES = ("choices", "timings", "triptychs", "itineraries")
+PANORAMA_FILES = ("surveys", "maps", "panoramas")
 
 with job(snakemake.log[0], "page") as log:
     folder = Path(snakemake.output.page).parent
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
-    films = []
+    films, panoramas = [], zip(*(snakemake.input[kind] for kind in PANORAMA_FILES), strict=True)
     for place, loss in enumerate(snakemake.params.films.values()):
         files = {kind: snakemake.input[kind][place] for kind in FILM_FILES}
         choice = read_json(files["choices"], "channels", "title")
+        survey, relief, whole = next(panoramas) if loss else (None, None, None)
         data = film_data(
             choice,
             read_json(files["timings"], "frames", "fps", "positions"),
             [channel_losses(channel, tables) for channel in choice["channels"]],
-            read_npz(files["surveys"]),
+            read_npz(survey) if survey else None,
             read_json(files["itineraries"]),
             size=picture_size(files["triptychs"]),
             loss=loss,
         )
         data |= {"video": href(files["triptychs"], folder), "file": files["triptychs"]}
-        data["panorama"] |= {"map": href(files["maps"], folder), "whole": href(files["panoramas"], folder)}
+        if survey:
+            data["panorama"] |= {"map": href(relief, folder), "whole": href(whole, folder)}
         films.append(data)
     links = []
     for title, named in snakemake.params.links.items():

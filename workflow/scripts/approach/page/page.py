@@ -37,11 +37,11 @@ def film_data(
     choice: dict,
     timing: dict,
     losses: Sequence[pd.DataFrame],
-    found: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray] | None,
     itinerary: dict,
     *,
     size: tuple[int, int],
-    loss: str,
+    loss: str | None,
 ) -> dict:
     """What the page's script needs to know about one film; plain values, without links.
 
@@ -49,7 +49,7 @@ def film_data(
         choice: film.json.
         timing: timing.json.
         losses: each channel's rows of losses.csv (empty where they are missing).
-        found: the survey (panorama.npz).
+        found: the survey (panorama.npz), or None where the film has no panorama.
         itinerary: itinerary.json.
         size: the film's width and height in pixels.
         loss: the name of the loss that was surveyed.
@@ -72,7 +72,7 @@ def film_data(
             _channel(channel, where, table)
             for channel, where, table in zip(choice["channels"], positions, losses, strict=True)
         ],
-        "panorama": _panorama(found, loss),
+        "panorama": _panorama(found, loss) if found else None,
         "itinerary": itinerary,
     }
 

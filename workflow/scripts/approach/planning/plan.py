@@ -199,18 +199,28 @@ class Plan:
         return {"name": name, "terms": {name: 1.0}}
 
     def survey_losses(self) -> dict[str, str]:
-        """What each film's panorama measures: film -> the name of the loss."""
-        return {film: self.survey_loss(film)["name"] for film in self.films}
+        """What each film's panorama measures: film -> the name of the loss, or None where it has no panorama."""
+        seen = self.surveyed_films()
+        return {film: self.survey_loss(film)["name"] if film in seen else None for film in self.films}
+
+    def surveyed_films(self) -> list[str]:
+        """The films that get a panorama."""
+        wanted = self.base["panorama"]["films"]
+        return [name for name, film in self.films.items() if wanted is None or film["key"] in wanted]
 
     def per_film(self, file: str) -> list[str]:
         """One file of every film."""
         return [f"{self.results}/films/{film}/{file}" for film in self.films]
 
+    def per_panorama(self, file: str) -> list[str]:
+        """One file of every film that gets a panorama."""
+        return [f"{self.results}/films/{film}/{file}" for film in self.surveyed_films()]
+
     # Products
 
     def page_links(self) -> dict[str, dict[str, str]]:
         """The products that the page lists: group -> text of the link -> file."""
-        groups = {film: (f"{self.results}/films/{film}", self.film_products()) for film in self.films}
+        groups = {film: (f"{self.results}/films/{film}", self.film_products(film)) for film in self.films}
         groups |= {setting: (f"{self.results}/{setting}", ["montage.png", "losses.csv"]) for setting in self.settings}
         groups["the whole experiment"] = (self.results, self.experiment_products())
         return {title: {file: f"{folder}/{file}" for file in files} for title, (folder, files) in groups.items()}
@@ -221,10 +231,11 @@ class Plan:
         files += ["arrivals.csv", "arrivals.png"]
         return [*files, "metrics.png"] if len(self.settings) > 1 else files
 
-    def film_products(self) -> list[str]:
-        """What is made of every film; the player for Snakemake's report comes on top."""
+    def film_products(self, film: str) -> list[str]:
+        """What is made of a film; the player for Snakemake's report comes on top."""
         files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
-        files += ["panorama.png", "itinerary.png", "itinerary.csv"]
+        files += ["panorama.png"] if film in self.surveyed_films() else []
+        files += ["itinerary.png", "itinerary.csv"]
         if self.base["video"]["exhibition"]:
             files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
         return files
@@ -241,7 +252,11 @@ class Plan:
             *self.per_setting("losses.csv"),
             *self.per_setting("montage.png"),
             *[f"{self.results}/{file}" for file in self.experiment_products()],
-            *[file for product in [*self.film_products(), "player"] for file in self.per_film(product)],
+            *[
+                f"{self.results}/films/{film}/{file}"
+                for film in self.films
+                for file in [*self.film_products(film), "player"]
+            ],
             f"{self.results}/page/index.html",
         ]
 
@@ -311,6 +326,10 @@ def check_combination(config: dict) -> None:
         raise UserError(
             f"loss={config['loss']['name']}: the discriminator belongs to the study generator, and "
             f"generator={config['generator']['name']} has none; take another loss, or generator=study"
+        )
+    if unknown := [name for name in config["panorama"]["films"] or [] if name not in config["films"]]:
+        raise UserError(
+            f"panorama.films: no film '{unknown[0]}' under films:, which has {', '.join(config['films']) or 'none'}"
         )
     if config["precision"] == "tf32" and not config["device"].startswith(("cuda", "auto")):
         raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")

@@ -121,6 +121,7 @@ class Montage(Section):
 class Panorama(Section):
     """The loss on the plane through a film's three arrivals."""
 
+    films: list[str] | None = key("films that get a panorama, by their names under films:; null: all, []: none")
     grid: int = key("points along the longer side; the loss is computed at each of them", "points", ge=6, le=1000)
     colours: Literal["fog", "dusk"] = key("palette of the relief")
 

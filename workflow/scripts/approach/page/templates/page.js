@@ -282,6 +282,8 @@ function itinerary() {
 
 function panorama() {
   const data = film.panorama, canvas = $("trajectories"), map = $("map");
+  $("panorama").hidden = !data;
+  if (!data) return;
   map.src = data.map;
   map.width = 1440; map.height = Math.round(1440 * (data.extent[3] - data.extent[2]) / (data.extent[1] - data.extent[0]));
   $("panorama-link").href = data.whole;
