@@ -13,13 +13,19 @@ from pathlib import Path
 from report import PAGE, ROOT, put
 
 
-def job_seconds(folder: Path) -> dict[str, list[float]]:
-    """Seconds of every job in a folder of Snakemake benchmarks, by stage, such as invert and render."""
+def job_seconds(folder: Path, column: str = "s") -> dict[str, list[float]]:
+    """Seconds of every job in a folder of Snakemake benchmarks, by stage, such as invert and render.
+
+    Args:
+        folder: of one run's benchmarks.
+        column: s, the time on the wall, or cpu_time; jobs of which it says NA are left out.
+    """
     found = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         stage = path.parent.name if path.parent.name == "invert" else re.sub(r"-\d+$", "", path.stem)
         with path.open(newline="") as table:
-            found[stage] += [float(row["s"]) for row in csv.DictReader(table, delimiter="\t")]
+            rows = list(csv.DictReader(table, delimiter="\t"))
+        found[stage] += [float(row[column]) for row in rows if row[column] != "NA"]
     return dict(found)
 
 

@@ -19,7 +19,9 @@ import inversion
 import measuring
 import rendering
 import report
+import run
 from approach.film.probe import count_frames
+from approach.planning.plan import make_plan
 from contestants import Case
 
 
@@ -143,3 +145,29 @@ def test_rates_of_rendering_count_every_frame(tmp_path, monkeypatch):
     assert list(found) == ["generator alone", "encoder alone", "both"]
     assert all(rate > 0 for rate in found.values())
     assert count_frames(tmp_path / "frames.mkv") == 20
+
+
+def test_the_three_experiments_of_a_whole_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counts = {}
+    for name, given in run.EXPERIMENTS.items():
+        plan = make_plan({"name": name, **given}, run.ROOT)
+        counts[name] = (len(plan.settings) * len(plan.seeds), len(plan.films))
+    assert counts == {"demo": (3, 1), "films": (12, 7), "seeds": (64, 3)}
+
+
+def test_a_whole_run_by_stage(tmp_path):
+    files = {"films/starts/render-1": "2.0\t1.5", "films/starts/render-2": "4.0\t3.5", "page": "0.5\tNA"}
+    for name, row in files.items():
+        file = tmp_path / f"{name}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"s\tcpu_time\n{row}\n")
+    found = run.by_stage(tmp_path)
+    assert found == {"render": (2, 6.0, 5.0), "page": (1, 0.5, 0)}
+    before = {"render": (3, 12.0, 9.0), run.WHOLE: (1, 20.0, 30.0)}
+    lines = run.as_table({"old": [before, before], "new": [found]}).splitlines()
+    assert lines[0] == "| stage | old: jobs | seconds | processor | new: jobs | seconds | processor |"
+    assert lines[2:4] == [
+        "| the whole run | 1 | 20.0 | 30.0 | 0 | 0.0 | 0.0 |",
+        "| render | 3 | 12.0 | 9.0 | 2 | 6.0 | 5.0 |",
+    ]
