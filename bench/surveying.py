@@ -1,7 +1,7 @@
 """Seconds of a panorama's survey against its grid: python bench/surveying.py NAME puts a table into docs/pictures.md.
 
-Surveys the plane of the first film of results/NAME on several grids, as the workflow does: in one process, on one
-thread, loading not counted. Beside wall-clock seconds it tells those of the processor, which other work on the
+Surveys the plane of the first film of results/NAME on several grids, as the workflow does: in one process, on two
+threads, loading not counted. Beside wall-clock seconds it tells those of the processor, which other work on the
 machine disturbs less, and how far the relief of a coarser grid, drawn by the same splines, is from the finest one.
 """
 
@@ -38,7 +38,7 @@ def off(coarse: dict, fine: dict) -> float:
 
 def measured(name: str) -> str:
     """The table as markdown."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(2)
     results = ROOT / "results" / name
     film = sorted(results.glob("films/*/film.json"))[0]
     channels = json.loads(film.read_text(encoding="utf-8"))["channels"]
@@ -65,7 +65,7 @@ def measured(name: str) -> str:
         lines.append(
             f"| {grid} | {width} x {height} + {found[grid]['profiles'].size} | {wall:.0f} | {processor:.1f} | {share} |"
         )
-    said = f"Generator {config['generator']['name']}, loss {config['loss']['name']}, one thread; "
+    said = f"Generator {config['generator']['name']}, loss {config['loss']['name']}, two threads; "
     return "\n".join([*lines, "", f"{said}load average at the end {os.getloadavg()[0]:.1f}."])
 
 

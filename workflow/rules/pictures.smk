@@ -14,7 +14,7 @@ rule survey:
         "benchmarks/{name}/films/{film}/survey.tsv"
     conda:
         "../envs/show.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,

@@ -28,7 +28,7 @@ FOG = to_rgb("#f4f1ea")
 FOG_MOST = 0.8
 NIGHT = "#0d1419"
 DPI = 300  # 40 cm wide in print
-FINE = 10  # points of the drawn surface for one of the survey's
+FINE = 15  # points of the drawn surface for one of the survey's
 
 
 def panorama(

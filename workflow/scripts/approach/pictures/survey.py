@@ -14,7 +14,7 @@ from approach.film.render import conditioning_at
 
 ASPECT = 1.5  # width of the window over its height
 MARGIN = 0.38  # around the arrivals, in parts of their longest distance
-PROFILE_POINTS = 81
+PROFILE_POINTS = 41
 PAIRS = ((0, 1), (1, 2), (2, 0))
 CHUNK = 32
 
