@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from approach.inversion.checkpoint import read_checkpoint, write_checkpoint
 from approach.inversion.descent import State
 from approach.inversion.starts import Latents
 from approach.losses.discriminator import load_discriminator
+from approach.planning import locks
 from approach.planning.checks import check_before_jobs
 from approach.planning.plan import make_plan
 from approach.target import check_picture
@@ -406,3 +408,34 @@ def test_a_damaged_digest_is_read_anew(tmp_path, monkeypatch, data):
     assert digests() == before
     for kept in (tmp_path / "kept").iterdir():
         assert kept.read_bytes() != data
+
+
+def test_a_lock_is_called_stale_only_where_no_snakemake_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(locks.psutil, "process_iter", list)
+    assert locks.stale_lock_line() == ""
+    (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
+    assert locks.stale_lock_line() == ""
+    lock = tmp_path / ".snakemake" / "locks" / "0.input.lock"
+    lock.write_text("results/a")
+    assert "`snakemake --unlock`" in locks.stale_lock_line()
+    words = ["python", "/venv/bin/snakemake", "--cores", "2"]
+    live = SimpleNamespace(pid=0, cmdline=lambda: words, cwd=lambda: str(tmp_path))
+    monkeypatch.setattr(locks.psutil, "process_iter", lambda: [live])
+    assert locks.stale_lock_line() == ""
+    monkeypatch.setattr(live, "cwd", lambda: "/elsewhere")
+    assert "`make unlock`" in locks.stale_lock_line()
+    assert lock.exists()
+
+
+@pytest.mark.slow
+def test_the_command_of_a_stale_lock_goes_on(workflow):
+    folder = workflow.folder / ".snakemake" / "locks"
+    folder.mkdir(parents=True)
+    (folder / "0.output.lock").write_text("results/locked/target.png\n")
+    only = ("--until", "prepare_target")
+    refused = workflow.run(*only, name="locked")
+    assert refused.returncode != 0
+    assert "locked by a run that is gone from this machine: type `snakemake --unlock`" in refused.stderr
+    workflow.done("--unlock", name="locked")
+    assert "is locked by a run" not in workflow.done(*only, name="locked").stderr

@@ -8,6 +8,7 @@ from approach.planning import plan as planning
 from approach.batch_labels import LABEL as BATCH
 from approach.planning.checks import check_before_jobs
 from approach.planning.downloads import DOWNLOADS, picture_file
+from approach.planning.locks import stale_lock_line
 from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
 from approach.devices import gpus_needed
 from approach.digest import code_digest
@@ -20,6 +21,8 @@ try:
     # verify tells of lost and changed files itself, all at once
     if workflow.is_main_process and "verify" not in sys.argv:
         check_before_jobs(PLAN)
+        if (locked := stale_lock_line()) and "--unlock" not in sys.argv:
+            print(locked, file=sys.stderr)
 except UserError as error:
     sys.exit(f"error: {one_line(error)}")
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from approach.errors import UserError
 from approach.inversion.descent import State
 from approach.inversion.starts import Latents
+from approach.processes import is_snakemake
 
 logger = logging.getLogger(__name__)
 
@@ -187,21 +188,6 @@ def snakemake_of(ancestors: list[psutil.Process]) -> list[psutil.Process]:
             if "--mode" not in words:
                 break
     return found
-
-
-def is_snakemake(words: list[str]) -> bool:
-    """Whether a command line is Python running Snakemake: as its script or as its module."""
-    if not words or not Path(words[0]).name.lower().startswith(("python", "pypy")):
-        return False
-    rest = iter(words[1:])
-    for word in rest:
-        if word == "-m":
-            return next(rest, "") == "snakemake"
-        if word in ("-X", "-W"):
-            next(rest, None)
-        elif not word.startswith("-"):
-            return Path(word).name in ("snakemake", "snakemake.exe")
-    return False
 
 
 def _runs(process: psutil.Process) -> bool:
