@@ -6,11 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-<<<<<<< HEAD
-.PHONY: demo test fuzz quick lint format docs closures bench first-contact weights release clean
-=======
-.PHONY: unlock demo test quick lint format docs closures bench first-contact weights release clean
->>>>>>> ee2d2cb (A lock whose run is gone from this machine is said, with the one command that goes on; a live one is left alone)
+.PHONY: demo test fuzz unlock quick lint format docs closures bench first-contact weights release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
