@@ -24,6 +24,7 @@ from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.inversion.batch import Sources, build_inversion_loss
 from approach.inversion.starts import Latents, sample_starts
+from approach.planning.plan import discriminator_files
 from approach.trajectories import read_metadata
 
 CHUNK = 16
@@ -60,11 +61,12 @@ def main() -> None:
         metadata = read_metadata(Path(rows["trajectories"].iloc[0]))
         config = {**metadata, "perceptual_net": configuration["perceptual"]["net"]}
         terms = metadata["loss"]["terms"]
+        own = discriminator_files(configuration) if "discriminator" in terms else {}
         sources = Sources(
             architecture=Path(configuration["generator"]["config"]),
             weights=Path(configuration["generator"]["weights"]),
             target=folder / "target.png",
-            discriminator=Path(configuration["generator"]["discriminator"]) if "discriminator" in terms else None,
+            **{key: Path(file) for key, file in own.items()},
             backbone=Path(configuration["perceptual"]["weights"]) if "lpips" in terms else None,
         )
         generator = load_generator(weights, architecture, truncation=metadata["truncation"])

@@ -262,6 +262,7 @@ def test_a_loss_is_opened_from_a_rules_files(tmp_path, backbone_file):
     (tmp_path / "discriminator.json").write_text(json.dumps(shape))
     files = {"target": tmp_path / "target.png", "backbone": backbone_file, "class_names": None}
     files["discriminator"] = tmp_path / "discriminator.safetensors"
+    files["discriminator_config"] = tmp_path / "discriminator.json"
     opened = open_loss(loss, files, "squeeze", "cpu", "float64")
     network = discriminators.load_discriminator(files["discriminator"], tmp_path / "discriminator.json")
     built = build_loss(

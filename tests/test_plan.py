@@ -133,7 +133,10 @@ def test_what_is_opened_is_what_is_used(root, plan):
     assert lpips.fog_net() is None
     assert "backbone" not in lpips.inversion_files(SETTINGS[0])
     assert lpips.inversion_files("loss~lpips+lr~0.05")["backbone"] == BACKBONE
-    assert set(planned(root, loss="discriminator").inversion_files("loss~discriminator+lr~0.05")) >= {"discriminator"}
+    assert set(planned(root, loss="discriminator").inversion_files("loss~discriminator+lr~0.05")) >= {
+        "discriminator",
+        "discriminator_config",
+    }
 
 
 def test_another_network_is_named_only_where_it_is_used(root, plan):

@@ -54,6 +54,7 @@ class Sources:
     target: Path
     class_names: Path | None = None
     discriminator: Path | None = None
+    discriminator_config: Path | None = None
     backbone: Path | None = None
 
     def digests(self) -> dict[str, str]:

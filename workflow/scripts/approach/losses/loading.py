@@ -29,7 +29,7 @@ def open_loss(
 
     Args:
         loss: name and terms, as `build_loss` takes them.
-        files: `target`; `backbone` where LPIPS is a term, `discriminator` (its .json beside it) where that is.
+        files: `target`; `backbone` where LPIPS is a term, `discriminator` and `discriminator_config` where that is.
         net: which LPIPS network the backbone is; None where there is none.
         device: where it is computed.
         precision: of the arithmetic, as the generator's; bf16 computes LPIPS's features in bfloat16, all else in
@@ -45,6 +45,6 @@ def open_loss(
         features = torch.bfloat16 if precision == "bf16" else dtype
         perceptual = Perceptual(net, backbone, device=device, dtype=features).set_compiled(compiled)
     if weights := files.get("discriminator"):
-        discriminator = load_discriminator(Path(weights), Path(weights).with_suffix(".json")).to(device, dtype)
+        discriminator = load_discriminator(Path(weights), Path(files["discriminator_config"])).to(device, dtype)
     target = read_target(Path(files["target"]))
     return build_loss(loss, target, perceptual=perceptual, discriminator=discriminator, device=device, dtype=dtype)

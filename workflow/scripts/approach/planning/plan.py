@@ -138,7 +138,7 @@ class Plan:
         if "lpips" in terms:
             files["backbone"] = backbone_file(self.base)
         if "discriminator" in terms:
-            files["discriminator"] = self.base["generator"]["discriminator"]
+            files |= discriminator_files(self.base)
         return files
 
     def lpips_net(self, terms: Iterable[str]) -> str | None:
@@ -275,6 +275,12 @@ def generator_files(config: dict, *wanted: str) -> dict[str, str]:
     if generator["class_names"]:
         files["class_names"] = generator["class_names"]
     return {name: file for name, file in files.items() if name in wanted} if wanted else files
+
+
+def discriminator_files(config: dict) -> dict[str, str]:
+    """What has to be opened to use the generator's discriminator: its weights, and the .json that lies beside them."""
+    weights = config["generator"]["discriminator"]
+    return {"discriminator": weights, "discriminator_config": str(Path(weights).with_suffix(".json"))}
 
 
 def make_plan(given: dict, root: Path) -> Plan:
