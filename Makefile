@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m "not slow"

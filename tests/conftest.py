@@ -29,6 +29,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for name in set(MARKING).intersection(getattr(item, "fixturenames", ())):
             item.add_marker(name)
+    # Files that take long begin first: Slurm's waits for minutes, and nobody should wait for it at the end.
+    long = {item.path: 1 for item in items if item.get_closest_marker("slow")}
+    long |= {item.path: 2 for item in items if item.get_closest_marker("slurm")}
+    items.sort(key=lambda item: -long.get(item.path, 0))
     if "weights" not in config.option.markexpr:
         extra = [item for item in items if item.get_closest_marker("weights")]
         config.hook.pytest_deselected(items=extra)

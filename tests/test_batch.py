@@ -2,6 +2,8 @@
 
 import csv
 import errno
+import hashlib
+import io
 import logging
 from types import SimpleNamespace
 
@@ -74,10 +76,12 @@ def test_where_the_device_is_gone_one_line_says_so(sources, tmp_path, monkeypatc
     with pytest.raises(checkpoint.Interrupted):
         invert(sources, tmp_path / "stopped")
     file = tmp_path / "stopped" / "0-1.pt"
-    payload = torch.load(file, weights_only=True)
+    payload = torch.load(io.BytesIO(file.read_bytes()[checkpoint.DIGEST :]), weights_only=True)
     assert payload["decisions"]["device_names"] == [[0, "NVIDIA H100"]]
     payload["decisions"]["device"] = "cuda:9"
-    torch.save(payload, file)
+    buffer = io.BytesIO()
+    torch.save(payload, buffer)
+    file.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
     with pytest.raises(UserError) as error:
         invert(sources, tmp_path / "stopped")
     assert "device cuda:9 is not on this machine" in str(error.value)

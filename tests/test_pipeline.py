@@ -162,7 +162,7 @@ CHANGES = [
     ("another rate", {"lr": "0.05,0.1"}, "", {"invert": 2}),
     ("a loss less", {"loss": "l2"}, "", {"invert": 0}),
     ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 0}),
-    ("steps", {"steps": 7}, "", {"invert": 2, "render": 6}),
+    ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 6}),
 ]
 
 

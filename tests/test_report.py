@@ -2,11 +2,12 @@
 
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import save_file
 
 from approach.film.encode import encode_film, write_frames
+from approach.trajectories import write_trajectories
 from helpers.frames import numbered
 from helpers.runs import Workflow
 
@@ -33,9 +34,12 @@ def fabricate(workflow: Workflow) -> None:
             encode_film([frames], path, fps=25, count=50, look=LOOK, codec={"crf": 20, "preset": "ultrafast"})
         elif path.suffix != ".safetensors":
             path.touch()
-    save_file({}, workflow.folder / "results/told/loss~l2+lr~0.05/trajectories/0-2.safetensors")
+    outcome = {"seeds": [0, 1, 2], "status": ["ok"] * 3, "last_step": [4] * 3}
+    latents = np.zeros((3, 5, 128)), np.zeros((3, 5, 5))
+    batch = workflow.folder / "results/told/loss~l2+lr~0.05/trajectories/0-2.safetensors"
+    write_trajectories(batch, [0, 1, 2], *latents, outcome)
     workflow.done("--touch", **KEYS)
-    assert workflow.planned(**KEYS) == {"player": 1}
+    assert workflow.planned(**KEYS) == {"player": 1, "checksums": 1}
     workflow.done(**KEYS)
 
 
