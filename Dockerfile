@@ -10,7 +10,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends fonts-dejavu-core git \
     && rm -rf /var/lib/apt/lists/*
 
-WORKDIR /opt/approach
+WORKDIR /approach
 COPY requirements.lock ./
 RUN python3 -m venv .venv \
     && PIP_EXTRA_INDEX_URL="$TORCH_INDEX" .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.lock
@@ -23,8 +23,8 @@ COPY resources ./resources
 
 RUN useradd --create-home visitor && mkdir /work && chown visitor /work
 # HOME and caches can be written by whatever user `docker run --user` names.
-ENV PATH=/opt/approach/.venv/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/approach/.venv/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1
 USER visitor
 WORKDIR /work
-ENTRYPOINT ["snakemake", "--snakefile", "/opt/approach/workflow/Snakefile", "--workflow-profile", "/opt/approach/profiles/default"]
+ENTRYPOINT ["snakemake", "--snakefile", "/approach/workflow/Snakefile", "--workflow-profile", "/approach/profiles/default"]
 CMD ["--cores", "all"]

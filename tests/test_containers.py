@@ -13,7 +13,7 @@ from helpers.runs import count_jobs
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 DEFINITION = (ROOT / "apptainer.def").read_text()
-PLACE = "/opt/approach"
+PLACE = "/approach"
 
 
 def sections():
