@@ -158,7 +158,7 @@ def test_a_shell_named_like_snakemake_may_end(workflow):
         ("/usr/bin/python3 -W ignore -m snakemake", True),
         ("bash -c snakemake --cores all", False),
         ("/bin/sh ./snakemake-night.sh", False),
-        ("python /work/.snakemake/scripts/tmp1.invert.py", False),
+        ("python .snakemake/scripts/tmp1.invert.py", False),
         ("python run_snakemake.py snakemake", False),
         ("", False),
     ],
