@@ -1,7 +1,7 @@
 """A results folder as a Workflow Run RO-Crate: what was run, with what, on what, what came out, who and when.
 
 After RO-Crate 1.1, Workflow RO-Crate 1.0, and the profiles Process Run and Workflow Run Crate 0.5
-(https://www.researchobject.org/workflow-run-crate/).
+(https://www.researchobject.org/workflow-run-crate/), written with the rocrate library.
 """
 
 import getpass
@@ -11,18 +11,19 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rocrate.model import ComputationalWorkflow, ContextEntity, File, Person
+from rocrate.rocrate import ROCrate
+
 from approach.sources import sha256_of
 from approach.version import VERSION
 
-CRATE = "https://w3id.org/ro/crate/1.1"
+RUN_CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 LICENCE = "https://spdx.org/licenses/MIT"
-PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 WORKFLOW = "workflow/Snakefile"
 TYPES = {bool: "Boolean", int: "Integer", float: "Float"}
 
@@ -38,80 +39,28 @@ def crate(record: dict, folder: Path, products: list[str], agent: str) -> dict:
     """
     files = _files(folder, products)
     times = [(folder / file).stat().st_mtime for file in files]
-    parameters, values = _parameters(record["configuration"])
-    inputs = _inputs(record)
-    software = [
-        {"@id": f"#software-{name}", "@type": "SoftwareApplication", "name": name, "softwareVersion": version}
-        for name, version in record["versions"].items()
-    ]
-    described = [_file(folder, file) for file in files]
-    return {
-        "@context": [f"{CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"],
-        "@graph": [
-            {
-                "@id": "ro-crate-metadata.json",
-                "@type": "CreativeWork",
-                "about": {"@id": "./"},
-                "conformsTo": [{"@id": CRATE}, {"@id": "https://w3id.org/workflowhub/workflow-ro-crate/1.0"}],
-            },
-            {
-                "@id": "./",
-                "@type": "Dataset",
-                "name": f"Approaching Destination: {record['name']}",
-                "description": "Inversions of a generator towards a picture, with the films and pictures made of them.",
-                "datePublished": _time(max(times)),
-                "author": {"@id": "#agent"},
-                "license": {"@id": LICENCE},
-                "conformsTo": _ids(PROFILES),
-                "mainEntity": {"@id": WORKFLOW},
-                "mentions": {"@id": "#run"},
-                "hasPart": _ids([WORKFLOW, *files]),
-            },
-            {
-                "@id": WORKFLOW,
-                "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
-                "name": "Approaching Destination",
-                "description": "GAN inversion as a three-channel film.",
-                "version": f"{VERSION} ({record['commit']})",
-                "license": {"@id": LICENCE},
-                "encodingFormat": "text/plain",
-                "programmingLanguage": {"@id": SNAKEMAKE},
-                "softwareRequirements": _ids(one["@id"] for one in software),
-                "input": _ids(one["@id"] for one in parameters),
-                "sha256": sha256_of(folder / WORKFLOW),
-            },
-            {
-                "@id": "#run",
-                "@type": "CreateAction",
-                "name": record["command"],
-                "description": f"On {', '.join(record['device'])}.",
-                "instrument": {"@id": WORKFLOW},
-                "agent": {"@id": "#agent"},
-                "startTime": _time(min(times)),
-                "endTime": _time(max(times)),
-                "actionStatus": "http://schema.org/CompletedActionStatus",
-                "object": _ids(one["@id"] for one in [*inputs, *values]),
-                "result": _ids(files),
-            },
-            {"@id": "#agent", "@type": "Person", "name": agent},
-            {
-                "@id": SNAKEMAKE,
-                "@type": "ComputerLanguage",
-                "name": "Snakemake",
-                "identifier": {"@id": "https://doi.org/10.12688/f1000research.29032.2"},
-                "url": {"@id": "https://snakemake.readthedocs.io"},
-                "version": record["versions"]["snakemake"],
-            },
-            {"@id": LICENCE, "@type": "CreativeWork", "name": "MIT License", "description": "Of the workflow's code."},
-            *({"@id": url, "@type": "CreativeWork", "name": name, "version": url.rpartition("/")[2]}
-              for url, name in PROFILES.items()),
-            *software,
-            *inputs,
-            *parameters,
-            *values,
-            *described,
-        ],
-    }  # fmt: skip
+    made = ROCrate(version="1.1")
+    made.metadata.extra_contexts.append(RUN_CONTEXT)
+    person = made.add(Person(made, "#agent", {"name": agent}))
+    licence = _thing(made, LICENCE, "CreativeWork", "MIT License", description="Of the workflow's code.")
+    workflow = _workflow(made, record, folder, licence)
+    results = [made.add(_file(made, folder, file)) for file in files]
+    _describe_root(made, record, {"datePublished": _time(max(times)), "author": person, "license": licence})
+    made.root_dataset["mentions"] = made.add_action(
+        workflow,
+        "#run",
+        object=[*_inputs(made, record), *_parameters(made, workflow, record["configuration"])],
+        result=results,
+        properties={
+            "name": record["command"],
+            "description": f"On {', '.join(record['device'])}.",
+            "startTime": _time(min(times)),
+            "endTime": _time(max(times)),
+            "actionStatus": "http://schema.org/CompletedActionStatus",
+        },
+    )
+    made.get("#run")["agent"] = person
+    return made.metadata.generate()
 
 
 def whoami() -> str:
@@ -124,8 +73,43 @@ def whoami() -> str:
     return name or getpass.getuser()
 
 
-def _ids(names) -> list[dict]:
-    return [{"@id": name} for name in names]
+def _thing(made: ROCrate, name_in_crate: str, kind: str, name: str, **properties) -> ContextEntity:
+    """Add something that is no file of the crate."""
+    return made.add(ContextEntity(made, name_in_crate, {"@type": kind, "name": name, **properties}))
+
+
+def _describe_root(made: ROCrate, record: dict, known: dict) -> None:
+    """Say what the folder is, and by which profiles it is described."""
+    root = made.root_dataset
+    root["name"] = f"Approaching Destination: {record['name']}"
+    root["description"] = "Inversions of a generator towards a picture, with the films and pictures made of them."
+    for key, value in known.items():
+        root[key] = value
+    root["conformsTo"] = [
+        _thing(made, url, "CreativeWork", name, version=url.rpartition("/")[2]) for url, name in PROFILES.items()
+    ]
+
+
+def _workflow(made: ROCrate, record: dict, folder: Path, licence: ContextEntity) -> ComputationalWorkflow:
+    """Add the workflow, its language, and the software that it ran with."""
+    software = [
+        _thing(made, f"#software-{name}", "SoftwareApplication", name, softwareVersion=version)
+        for name, version in record["versions"].items()
+    ]
+    about = {
+        "name": "Approaching Destination",
+        "description": "GAN inversion as a three-channel film.",
+        "version": f"{VERSION} ({record['commit']})",
+        "encodingFormat": "text/plain",
+        "sha256": sha256_of(folder / WORKFLOW),
+    }
+    snakemake = record["versions"]["snakemake"]
+    workflow = made.add_workflow(
+        None, WORKFLOW, properties=about, main=True, lang="snakemake", lang_version=snakemake, cls=ComputationalWorkflow
+    )
+    workflow["license"] = licence
+    workflow["softwareRequirements"] = software
+    return workflow
 
 
 def _time(seconds: float) -> str:
@@ -142,38 +126,35 @@ def _files(folder: Path, products: list[str]) -> list[str]:
     return sorted(path.as_posix() for path in inside if not path.name.startswith("."))
 
 
-def _file(folder: Path, file: str) -> dict:
+def _file(made: ROCrate, folder: Path, file: str) -> File:
     """A product, with what tells it from a changed one."""
     path = folder / file
     form = mimetypes.guess_type(file)[0] or "application/octet-stream"
-    described = {"@id": file, "@type": "File", "name": file, "encodingFormat": form}
-    return {**described, "contentSize": str(path.stat().st_size), "sha256": sha256_of(path)}
+    told = {"contentSize": str(path.stat().st_size), "sha256": sha256_of(path)}
+    return File(made, dest_path=file, properties={"name": file, "encodingFormat": form, **told})
 
 
-def _inputs(record: dict) -> list[dict]:
-    """The files that were read, by role; they lie outside the results folder, so their sha256 stands for them."""
+def _inputs(made: ROCrate, record: dict) -> list[ContextEntity]:
+    """Add the files that were read, by role; they lie outside the folder, so their sha256 stands for them."""
     return [
-        {"@id": f"#input-{role}", "@type": "CreativeWork", "name": role, "sha256": digest}
+        _thing(made, f"#input-{role}", "CreativeWork", role, sha256=digest)
         for role, digest in record["sha256"].items()
         if digest
     ]
 
 
-def _parameters(configuration: dict) -> tuple[list[dict], list[dict]]:
-    """The configuration's keys as formal parameters of the workflow, and their values in this run."""
-    parameters, values = [], []
+def _parameters(made: ROCrate, workflow: ComputationalWorkflow, configuration: dict) -> list[ContextEntity]:
+    """Add the configuration's keys as formal parameters of the workflow, and their values in this run."""
+    values = []
     for key, value in _leaves(configuration):
         kind = TYPES.get(type(value), "Text")
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        parameters.append(
-            {"@id": f"#parameter-{key}", "@type": "FormalParameter", "name": key, "additionalType": kind}
-            | {"conformsTo": {"@id": PARAMETER}}
-        )
-        values.append(
-            {"@id": f"#value-{key}", "@type": "PropertyValue", "name": key, "value": text}
-            | {"exampleOfWork": {"@id": f"#parameter-{key}"}}
-        )
-    return parameters, values
+        parameter = made.add_formal_parameter(key, kind, f"#parameter-{key}")
+        workflow.append_to("input", parameter)
+        given = _thing(made, f"#value-{key}", "PropertyValue", key, value=text)
+        given["exampleOfWork"] = parameter
+        values.append(given)
+    return values
 
 
 def _leaves(configuration: dict, prefix: str = ""):
