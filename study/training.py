@@ -227,7 +227,8 @@ class Trainer:
         pyramid, lpips = self.pair_distances(pair_off(fakes.float()), pair_off(images), offset)
         mine = [pair_off(part).float() for part in maps]
         features, means = feature_distance(mine, ideal), mean_distance(mine, ideal)
-        loss = deceit + self.settings["weight_pyramid"] * pyramid + self.settings["weight_lpips"] * lpips
+        loss = self.settings["weight_deceit"] * deceit + self.settings["weight_pyramid"] * pyramid
+        loss = loss + self.settings["weight_lpips"] * lpips
         loss = loss + self.settings["weight_features"] * features + self.settings["weight_means"] * means
         gradients = torch.autograd.grad(loss, self.generator_parameters)
         return gradients, [deceit.item(), pyramid.item(), lpips.item(), features.item(), means.item()]
@@ -288,7 +289,7 @@ class Trainer:
         early = self.images < settings["lessons"]
         for group in self.generator_optimizer.param_groups:
             lessons = settings["lr_kept"] if group["kept"] else settings["lr_lessons"]
-            group["lr"] = lessons if early else settings["lr_generator"]
+            group["lr"] = lessons if early else self.rate()
         batch = draw_batch(pictures, settings["seed"], self.step, settings["batch"], alone=not early)
         parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
         offset = displacement(settings["seed"], self.step)
@@ -320,6 +321,16 @@ class Trainer:
         self.count()
         deceit, *paired = np.mean([answer[1] for answer in answers], axis=0)
         return [loss, deceit, drawn, generated, *paired]
+
+    def rate(self) -> float:
+        """The generator's learning rate after the lessons; it rises while it begins to listen to the discriminator.
+
+        Adam divides by the size of earlier gradients, and those of the lessons were small: at the full rate its first
+        steps would be ten times as long, and undo in minutes what the lessons taught.
+        """
+        settings = self.settings
+        heard = self.images - settings["lessons"] - settings["discriminator_alone"] + settings["batch"]
+        return settings["lr_generator"] * min(1.0, max(heard, 0) / max(settings["ramp"], 1))
 
     def each(self, phase: str) -> Callable:
         """The map over workers' parts in a step of a phase: at once, or in turn where its graphs are to be compiled.

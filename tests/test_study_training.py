@@ -244,6 +244,21 @@ def test_a_new_discriminator_learns_alone_before_the_generator_listens(shard):
     assert trainer.images == 48
 
 
+def test_the_generator_begins_to_listen_with_small_steps(shard):
+    trainer = trainer_of("train.coarse_lessons=0", "train.lessons=0", "train.discriminator_alone=16", "train.ramp=64")
+    pictures, full = training.Pictures([shard]), trainer.settings["lr_generator"]
+    rates, moves = [], []
+    for _ in range(6):
+        before = [parameter.clone() for parameter in trainer.generator_parameters]
+        trainer.advance(pictures)
+        rates.append(trainer.generator_optimizer.param_groups[0]["lr"])
+        pairs = zip(before, trainer.generator_parameters, strict=True)
+        moves.append(max(float((a - b).abs().max().detach()) for a, b in pairs))
+    assert rates == pytest.approx([0, full / 4, full / 2, full * 3 / 4, full, full])
+    assert moves[0] == 0
+    assert moves[1] <= 1.01 * full / 4, "Adam's first step is the rate"
+
+
 class Means:
     """Stands for LPIPS: the squared difference of two images' means."""
 
