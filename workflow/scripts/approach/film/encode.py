@@ -29,7 +29,11 @@ GROUND_HEX = "0x{:02x}{:02x}{:02x}".format(*GROUND)
 COLOURS = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "iec61966-2-1"}
 TAGS = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "iec61966-2-1"}
 READ_COLOURS = {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfer": "iec61966-2-1"}
-SCALING = {"lanczos": "lanczos", "nearest": "neighbor"}
+# Mitchell and Netravali's cubic (1988), with B = C = 1/3: Lanczos lays bright lines around what is dark.
+SCALING = {
+    "mitchell": {"flags": "bicubic", "param0": 1 / 3, "param1": 1 / 3},
+    "nearest": {"flags": "neighbor"},
+}
 
 
 def ffmpeg_program() -> str:
@@ -104,7 +108,7 @@ def encode_film(
         output: the film.
         fps: frames a second.
         count: frames of the film, and of each source.
-        look: {size: pixels of a picture's side, scaling: lanczos | nearest, gap: pixels between pictures, and either
+        look: {size: pixels of a picture's side, scaling: mitchell | nearest, gap: pixels between pictures, and either
             margin: pixels around all, or canvas: (width, height) on which all is centred; ground: its colour}.
         codec: {crf, preset} for a film that plays anywhere (.mp4), or as in `options_of`.
         captions: `count` strips (uint8 [h, W, 3], W the pictures and gaps together), set below the pictures.
@@ -119,7 +123,7 @@ def encode_film(
             raise UserError(f"{source} holds {found} frames and the film {count}: delete it to have it rendered again")
     # Each picture is converted and enlarged in one pass; borders are added after it, and cost nothing.
     pixels, enlarged = options_of(codec, fps)["pix_fmt"], (look["size"], look["size"])
-    scaling = look.get("scaling", "lanczos")
+    scaling = look.get("scaling", "mitchell")
     pictures = [
         _converted(ffmpeg.input(_file(source), threads=threads), pixels, scaling, enlarged) for source in sources
     ]
@@ -233,11 +237,12 @@ def options_of(codec: dict, fps: float) -> dict:
     }
 
 
-def _converted(pictures, pixels: str, scaling: str = "lanczos", size: tuple[int, int] | None = None):
+def _converted(pictures, pixels: str, scaling: str = "mitchell", size: tuple[int, int] | None = None):
     """A stream of RGB pictures as YCbCr by BT.709 in a format of `pixels`, enlarged to `size` where it is given."""
-    flags = f"{SCALING[scaling]}+accurate_rnd+full_chroma_inp+full_chroma_int"
+    kernel = dict(SCALING[scaling])
+    kernel["flags"] += "+accurate_rnd+full_chroma_inp+full_chroma_int"
     return (
-        pictures.filter("scale", *(size or ()), out_color_matrix="bt709", out_range="tv", flags=flags)
+        pictures.filter("scale", *(size or ()), out_color_matrix="bt709", out_range="tv", **kernel)
         .filter("format", pixels)
         .filter("setparams", **TAGS)
     )
