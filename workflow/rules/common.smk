@@ -148,6 +148,10 @@ def get_survey_loss(wildcards):
     return PLAN.survey_loss(wildcards.film)
 
 
+def get_passes(wildcards):
+    return PLAN.passes(wildcards.film)
+
+
 def get_survey_loss_name(wildcards):
     return PLAN.survey_loss(wildcards.film)["name"]
 

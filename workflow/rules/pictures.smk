@@ -33,6 +33,7 @@ rule panorama:
     input:
         choice="results/{name}/films/{film}/film.json",
         survey="results/{name}/films/{film}/panorama.npz",
+        passes=get_passes,
     output:
         plot=report(
             "results/{name}/films/{film}/panorama.png",

@@ -146,6 +146,7 @@ def _trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
     gone = fog_distance(found["arrivals"])
     seen = [found[f"trajectory_{number}"] for number in (1, 2, 3)]
     _fog(axis, seen, gone)
+    _passes(axis, found)
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     for number, (trajectory, colour) in enumerate(zip(seen, CHANNELS, strict=True), start=1):
         points = trajectory[:, :2]
@@ -164,6 +165,14 @@ def _trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
             axis.plot(
                 x, y, "o", markersize=5, markerfacecolor=FOG, markeredgecolor=NIGHT, markeredgewidth=0.8, zorder=5
             )
+
+
+def _passes(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
+    """The bands between arrivals, as they are seen from the plane, each with a cross where it is highest."""
+    for band, top in zip(found.get("pass_bands", ()), found.get("pass_tops", ()), strict=True):
+        for colour, wide in ((NIGHT, 3.6), (FOG, 1.8)):
+            axis.plot(*band[:, :2].T, color=colour, linewidth=wide, linestyle=(0, (3, 1.2)), zorder=4.5)
+        axis.plot(*top[:2], "X", color=FOG, markersize=10, markeredgecolor=NIGHT, markeredgewidth=1.0, zorder=6)
 
 
 def _fog(axis: Axes, seen: Sequence[np.ndarray], gone: float) -> None:
@@ -194,6 +203,15 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
     bottom = whole.min() - 0.12 * np.ptp(whole) - 1e-9
     axis.fill_between(along, bottom, profile, color="#8fa6ae", alpha=0.28, linewidth=0)
     axis.plot(along, profile, color=INK, linewidth=1.5)
+    if "pass_profiles" in found:
+        # A band is longer than the straight line; it is drawn over the same width.
+        axis.plot(
+            np.linspace(0, along[-1], found["pass_profiles"].shape[1]),
+            found["pass_profiles"][number],
+            color=INK,
+            linewidth=1.0,
+            linestyle=(0, (3, 1.2)),
+        )
     for place, channel in ((0, a), (-1, b)):
         axis.plot(along[place], profile[place], "o", color=CHANNELS_ON_PAPER[channel - 1], markersize=7, clip_on=False)
     axis.set_ylim(bottom, whole.max() + 0.18 * np.ptp(whole) + 1e-9)
@@ -202,6 +220,8 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
     above = ridge(profile)
     share = above / max(profile[0], profile[-1], 1e-12)
     said = f"a ridge {above:.3g} high ({share:.0%})" if share >= 0.005 else "no ridge"
+    if "pass_profiles" in found:
+        said += f"; the pass {ridge(found['pass_profiles'][number]):.3g}"
     axis.set_title(f"{a} to {b}:  {said}", fontsize=9.5, color=INK, loc="left")
     axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
     axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
@@ -214,6 +234,7 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
 
 def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
     height, width = found["surface"].shape
+    passes = " Dashed: the passes, relaxed bands between arrivals, and where each is highest (cross)."
     return "\n".join(
         (
             f"Height is the {loss} loss at {width} x {height} points of the plane that the arrivals define in the "
@@ -223,6 +244,6 @@ def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
             f"they dissolve into fog (all but gone at {fog_distance(found['arrivals']):.3g}), and a dotted line is "
             "left. What the plane cannot show: the other 254 dimensions.",
             "A trajectory need not cross these ridges, it may pass them at a distance; and most points of the plane "
-            "are conditionings that no latent gives.",
+            f"are conditionings that no latent gives.{passes if 'pass_profiles' in found else ''}",
         )
     )

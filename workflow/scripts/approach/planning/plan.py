@@ -205,7 +205,18 @@ class Plan:
 
     def surveyed_films(self) -> list[str]:
         """The films that get a panorama."""
-        wanted = self.base["panorama"]["films"]
+        return self._films_of("panorama")
+
+    def films_with_passes(self) -> list[str]:
+        """The films whose arrivals get passes between them."""
+        return self._films_of("passes")
+
+    def passes(self, film: str) -> list[str]:
+        """The passes that a film's panorama draws, if it has any."""
+        return [f"{self.results}/films/{film}/passes.safetensors"] if film in self.films_with_passes() else []
+
+    def _films_of(self, section: str) -> list[str]:
+        wanted = self.base[section]["films"]
         return [name for name, film in self.films.items() if wanted is None or film["key"] in wanted]
 
     def per_film(self, file: str) -> list[str]:
@@ -235,6 +246,7 @@ class Plan:
         """What is made of a film; the player for Snakemake's report comes on top."""
         files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
         files += ["panorama.png"] if film in self.surveyed_films() else []
+        files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
         files += ["itinerary.png", "itinerary.csv"]
         if self.base["video"]["exhibition"]:
             files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
@@ -333,9 +345,12 @@ def check_combination(config: dict) -> None:
             f"loss={config['loss']['name']}: the discriminator belongs to the study generator, and "
             f"generator={config['generator']['name']} has none; take another loss, or generator=study"
         )
-    if unknown := [name for name in config["panorama"]["films"] or [] if name not in config["films"]]:
+    for section in ("panorama", "passes"):
+        unknown = [name for name in config[section]["films"] or [] if name not in config["films"]]
+        if not unknown:
+            continue
         raise UserError(
-            f"panorama.films: no film '{unknown[0]}' under films:, which has {', '.join(config['films']) or 'none'}"
+            f"{section}.films: no film '{unknown[0]}' under films:, which has {', '.join(config['films']) or 'none'}"
         )
     if config["precision"] == "tf32" and not config["device"].startswith(("cuda", "auto")):
         raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")

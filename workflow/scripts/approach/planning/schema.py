@@ -126,6 +126,15 @@ class Panorama(Section):
     colours: Literal["fog", "dusk"] = key("palette of the relief")
 
 
+class Passes(Section):
+    """The lowest ways between a film's three arrivals, each relaxed from the straight line as a nudged elastic band."""
+
+    films: list[str] | None = key("films that get passes, by their names under films:; null: all, []: none")
+    points: int = key("images along a pass, its two arrivals included", "images", ge=3, le=201)
+    steps: int = key("rounds in which a pass is relaxed; each evaluates all of its inner images", ge=1, le=100_000)
+    free: bool = key("let a pass lead through conditionings that no latent gives")
+
+
 class Video(Section):
     """The film. The first block re-renders frames, the second only encodes again."""
 
@@ -184,6 +193,7 @@ class Config(Section):
     )
     montage: Montage
     panorama: Panorama
+    passes: Passes
     video: Video
 
     @field_validator("films")

@@ -1,0 +1,159 @@
+"""Roads: bands on landscapes whose passes are known, what latents can reach, and the passes of a film."""
+
+import numpy as np
+import pytest
+import torch
+
+from approach.errors import UserError
+from approach.film.render import conditioning_at
+from approach.losses.losses import LossValues
+from approach.pictures.passes_sheet import passes_sheet
+from approach.pictures.roads import passes_on_plane
+from approach.pictures.survey import survey
+from approach.planning.plan import make_plan
+from approach.roads.band import along_band, relax, tangents
+from approach.roads.passes import barrier, find_passes, pairs
+from approach.roads.passes_file import read_passes, write_passes
+from approach.roads.reach import Reach, onto_simplex
+from helpers.generators import Smooth
+from helpers.paths import ROOT
+
+WIDE = 1.7  # the two wells lie at x = -WIDE and WIDE
+PASS = 2.0
+SIDEWAYS = 0.8  # how far the valley between them bends
+
+
+def two_wells(points):
+    """Two wells in 12 dimensions; the way between them bends, and its saddle is PASS high, at y = SIDEWAYS."""
+    points = points.detach().requires_grad_()
+    x, y, rest = points[:, 0], points[:, 1], points[:, 2:]
+    valley = SIDEWAYS * (1 - (x / WIDE) ** 2)
+    values = PASS * (1 - (x / WIDE) ** 2) ** 2 + 3 * (y - valley) ** 2 + rest.square().sum(1)
+    (gradients,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), gradients
+
+
+@pytest.mark.parametrize("count", [8, 13])  # with an even number no point begins on the top
+def test_the_pass_between_two_wells_is_found_to_one_percent(count):
+    ends = torch.zeros(2, 12, dtype=torch.float64)
+    ends[0, 0], ends[1, 0] = -WIDE, WIDE
+    start = torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, count, dtype=torch.float64)[:, None])
+    straight, _ = two_wells(along_band(start, 201))
+    assert float(straight.max()) > 1.5 * PASS
+    band = relax(start, two_wells, steps=200)
+    assert float(band.values.max()) == pytest.approx(PASS, rel=0.01)
+    measured, _ = two_wells(along_band(band.points, 201))
+    assert float(measured.max()) == pytest.approx(PASS, rel=0.03)
+    top = band.points[band.values.argmax()]
+    assert top[:2].tolist() == pytest.approx([0, SIDEWAYS], abs=0.05)
+    assert torch.equal(band.points[[0, -1]], ends)
+
+
+def test_the_points_of_a_band_stay_apart():
+    ends = torch.zeros(2, 12, dtype=torch.float64)
+    ends[0, 0], ends[1, 0] = -WIDE, WIDE
+    start = torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, 13, dtype=torch.float64)[:, None])
+    gaps = relax(start, two_wells, steps=200).points.diff(dim=0).norm(dim=1)
+    assert float(gaps.max() / gaps.min()) < 2
+
+
+def test_a_tangent_looks_at_the_higher_neighbour():
+    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    assert tangents(points, torch.tensor([0.0, 1.0, 2.0])).tolist() == [[0.0, 1.0]]
+    assert tangents(points, torch.tensor([2.0, 1.0, 0.0])).tolist() == [[1.0, 0.0]]
+    top = tangents(points, torch.tensor([0.0, 1.0, 0.5]))
+    assert top[0, 0] / top[0, 1] == pytest.approx(0.5)
+
+
+def test_a_point_beyond_what_latents_reach_is_put_on_the_nearest():
+    embedding = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+    points = torch.tensor([[3.0, 0.2, 0.5, 0.9]], dtype=torch.float64)
+    found, mixtures = Reach(embedding, 0.8).nearest(points, torch.full((1, 3), 1 / 3, dtype=torch.float64))
+    assert found[0].tolist() == pytest.approx([0.8, 0.2, 0.3, 0.7], abs=1e-5)
+    assert mixtures[0].tolist() == pytest.approx([0.3, 0.7, 0.0], abs=1e-5)
+
+
+def test_probabilities_stay_what_they_are_on_the_simplex():
+    random = torch.Generator().manual_seed(0)
+    vectors = torch.randn(20, 7, generator=random, dtype=torch.float64)
+    found = onto_simplex(vectors)
+    assert float(found.min()) >= 0
+    assert found.sum(1).tolist() == pytest.approx([1] * 20)
+    assert torch.allclose(onto_simplex(found), found)
+
+
+def brightness(images):
+    """A loss with as many valleys as images are alike."""
+    total = (images[:, 0].mean((1, 2)) - 0.3).abs() + images.square().mean((1, 2, 3))
+    return LossValues(total, {"any": total})
+
+
+@pytest.fixture(scope="module")
+def film_passes():
+    generator = Smooth(32)
+    generator.embedding.requires_grad_(False)
+    generator.paint.requires_grad_(False)
+    random = np.random.default_rng(0)
+    z = random.normal(size=(3, 128)).clip(-0.8, 0.8).astype(np.float32)
+    classes = random.dirichlet(np.ones(10), size=3).astype(np.float32)
+    arrivals = torch.from_numpy(z), torch.from_numpy(classes)
+    found = {
+        bound: find_passes(generator, brightness, arrivals, points=7, steps=15, bound=bound) for bound in (0.8, None)
+    }
+    return generator, z, classes, found
+
+
+def test_every_image_of_a_pass_has_latents_that_give_it(film_passes):
+    generator, z, classes, found = film_passes
+    held = found[0.8]
+    assert float(held["bands"][..., :128].abs().max()) <= 0.8 + 1e-6
+    assert float(held["mixtures"].min()) >= 0
+    assert torch.allclose(held["mixtures"].sum(2), torch.ones(3, 7), atol=1e-5)
+    made = generator.conditioning(held["bands"][..., :128].flatten(0, 1), held["mixtures"].flatten(0, 1))
+    assert torch.allclose(made, held["bands"].flatten(0, 1), atol=1e-5)
+    for band, (a, b) in zip(held["bands"], pairs(3), strict=True):
+        ends = conditioning_at(generator, z[[a, b]], classes[[a, b]], [0, 1])
+        assert torch.allclose(band[[0, -1]], ends, atol=1e-5)
+    assert "mixtures" not in found[None]
+
+
+def test_a_pass_is_no_higher_than_the_straight_line(film_passes):
+    for found in film_passes[3].values():
+        for profile, straight in zip(found["profiles"], found["straight"], strict=True):
+            assert barrier(profile) <= barrier(straight) + 1e-6
+
+
+def test_passes_are_drawn_where_the_panorama_has_its_arrivals(film_passes):
+    generator, z, classes, found = film_passes
+    surveyed = survey(generator, brightness, [(z[[k]], classes[[k]]) for k in range(3)], 6)
+    arrays = {name: value.numpy() for name, value in found[0.8].items()}
+    seen = passes_on_plane(arrays, surveyed["arrivals"])
+    for band, (a, b) in zip(seen["pass_bands"], pairs(3), strict=True):
+        assert np.allclose(band[[0, -1]], surveyed["arrivals"][[a, b]], atol=1e-3)
+    assert seen["pass_tops"].shape == (3, 2)
+
+
+def test_passes_are_written_and_read_and_drawn(film_passes, tmp_path):
+    arrays = {name: value.numpy() for name, value in film_passes[3][0.8].items()}
+    arrays["images"] = np.zeros((3, 7, 32, 32, 3), np.uint8)
+    said = {"loss": "l2", "free": False, "pairs": pairs(3)}
+    for name in ("one", "two"):
+        write_passes(tmp_path / name, arrays, said)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    read, told = read_passes(tmp_path / "one")
+    assert np.array_equal(read["bands"], arrays["bands"])
+    assert told["pairs"] == [[0, 1], [1, 2], [2, 0]]
+    target = np.zeros((32, 32, 3), np.uint8)
+    sheet = passes_sheet(read, told, target, labels=["a", "b", "c"], title="Passes", tile=48)
+    assert sheet.width > 8 * 48
+
+
+def test_passes_are_made_only_where_they_are_asked_for():
+    plain, asked = (make_plan(given, ROOT) for given in ({}, {"hydra": "passes.films=[starts]"}))
+    (film,) = plain.films
+    assert [file for file in plain.final_products() if "passes" in file] == []
+    assert plain.passes(film) == []
+    assert len([file for file in asked.final_products() if "passes" in file]) == 2
+    assert asked.passes(film) == [f"results/study/films/{film}/passes.safetensors"]
+    with pytest.raises(UserError, match="passes.films: no film 'else'"):
+        make_plan({"hydra": "passes.films=[else]"}, ROOT)

@@ -1,0 +1,45 @@
+"""The passes between arrivals as a contact sheet: the images along each band, with their losses."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from approach.pictures.montage import sheet
+from approach.pictures.readings import ridge
+
+
+def passes_sheet(
+    found: Mapping[str, np.ndarray],
+    said: Mapping,
+    target: np.ndarray,
+    *,
+    labels: Sequence[str],
+    title: str,
+    tile: int,
+) -> Image.Image:
+    """Draw the images along every band, a row each, the target last.
+
+    Args:
+        found: the arrays of passes.safetensors.
+        said: its metadata.
+        target: uint8 [H, W, 3].
+        labels: what the arrivals are called.
+        title: in large type.
+        tile: pixels of a picture's side.
+    """
+    rows = []
+    for number, (a, b) in enumerate(said["pairs"]):
+        losses = found["losses"][number]
+        top = int(losses[1:-1].argmax()) + 1
+        tiles = [
+            {"image": image, "caption": f"{'pass ' if place == top else ''}{loss:#.3g}", "failed": place == top}
+            for place, (image, loss) in enumerate(zip(found["images"][number], losses, strict=True))
+        ]
+        heights = f"{ridge(found['profiles'][number]):.2g} high", f"({ridge(found['straight'][number]):.2g} straight)"
+        rows.append({"label": [f"{labels[a]} to", labels[b], *heights], "failed": False, "tiles": tiles})
+    count = found["images"].shape[1]
+    heads = [["arrival"], *[[""]] * (count - 2), ["arrival"]]
+    reach = "anywhere in the conditioning" if said["free"] else "where latents lead"
+    subtitle = f"The lowest way found between every two arrivals, {reach}; below each image its {said['loss']} loss"
+    return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)

@@ -1,0 +1,120 @@
+"""The passes between arrivals: relaxed bands in the space that the generator sees, and how high they lead."""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from approach.roads.band import along_band, relax
+from approach.roads.reach import Reach
+
+PROFILE_POINTS = 101  # at which a relaxed band and the straight line are measured
+CHUNK = 16
+
+
+def find_passes(
+    generator: torch.nn.Module,
+    loss: Callable,
+    arrivals: tuple[Tensor, Tensor],
+    *,
+    points: int,
+    steps: int,
+    bound: float | None,
+    report: Callable[[int, int], None] | None = None,
+) -> dict[str, Tensor]:
+    """The lowest way found between every two arrivals, from the straight line between them.
+
+    Args:
+        generator: of images [N, 3, S, S] from conditionings [N, D].
+        loss: images to LossValues.
+        arrivals: z [A, Z] and class probabilities [A, C].
+        points: of a band, its two arrivals included.
+        steps: rounds of forces.
+        bound: of z: the band stays where latents lead; None leaves it free.
+        report: called with the rounds done and all of them.
+
+    Returns:
+        For each of the K pairs, in the order of `pairs`: bands [K, P, D]; losses [K, P] at their points; mixtures
+        [K, P, C], the class probabilities that give them, unless it is free; profiles [K, T], the losses at T places
+        equally far apart along the band, and profile_x [K, T], the distance along it; straight [K, T], the losses along
+        the straight line; saddles [K, D], the highest of those T places.
+    """
+    z, classes = arrivals
+    ends = generator.conditioning(z, classes)
+    between = pairs(len(z))
+    reach = None if bound is None else Reach(generator.embedding, bound)
+    found: dict[str, list[Tensor]] = {}
+    for number, (a, b) in enumerate(between):
+        share = torch.linspace(0, 1, points, dtype=ends.dtype, device=ends.device)[:, None]
+        holder = Held(reach, torch.lerp(classes[[a]], classes[[b]], share)[1:-1]) if reach else None
+
+        def told(done: int, of: int, before: int = number) -> None:
+            if report:
+                report(before * of + done, len(between) * of)
+
+        start = torch.lerp(ends[[a]], ends[[b]], share)
+        band = relax(start, _landscape(generator, loss), steps=steps, hold=holder, report=told)
+        line = along_band(band.points, PROFILE_POINTS)
+        profile = values_at(generator, loss, line)
+        length = band.points.diff(dim=0).norm(dim=1).sum()
+        made = {
+            "bands": band.points,
+            "losses": band.values,
+            "profiles": profile,
+            "profile_x": length * torch.linspace(0, 1, PROFILE_POINTS, device=length.device),
+            "straight": values_at(generator, loss, torch.lerp(ends[[a]], ends[[b]], _shares(ends))),
+            "saddles": line[profile.argmax()],
+        }
+        if holder:
+            made["mixtures"] = torch.cat([classes[[a]], holder.mixtures, classes[[b]]])
+        for name, value in made.items():
+            found.setdefault(name, []).append(value)
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
+class Held:
+    """Keeps a band where latents lead, and remembers the class probabilities that give it."""
+
+    def __init__(self, reach: Reach, mixtures: Tensor):
+        self.reach, self.mixtures = reach, mixtures
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """The nearest points [N, D] that latents give."""
+        points, self.mixtures = self.reach.nearest(points, self.mixtures)
+        return points
+
+
+def pairs(count: int) -> list[tuple[int, int]]:
+    """Every two of `count` arrivals; of three in the order of the panorama's profiles: 1-2, 2-3, 3-1."""
+    return [(0, 1), (1, 2), (2, 0)] if count == 3 else list(combinations(range(count), 2))
+
+
+@torch.inference_mode()
+def values_at(generator: torch.nn.Module, loss: Callable, points: Tensor) -> Tensor:
+    """The losses [N] at conditionings [N, D]."""
+    return torch.cat([loss(generator(part)).total for part in points.split(CHUNK)])
+
+
+def barrier(profile: Sequence[float]) -> float:
+    """How far a profile rises above the higher of its ends; 0 where it does not."""
+    return max(0.0, float(max(profile)) - float(max(profile[0], profile[-1])))
+
+
+def _shares(like: Tensor) -> Tensor:
+    return torch.linspace(0, 1, PROFILE_POINTS, dtype=like.dtype, device=like.device)[:, None]
+
+
+def _landscape(generator: torch.nn.Module, loss: Callable) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Losses and gradients of conditionings [N, D]."""
+
+    def evaluate(points: Tensor) -> tuple[Tensor, Tensor]:
+        values, gradients = [], []
+        for part in points.split(CHUNK):
+            here = part.detach().requires_grad_()
+            total = loss(generator(here)).total
+            gradients.append(torch.autograd.grad(total.sum(), here)[0])
+            values.append(total.detach())
+        return torch.cat(values), torch.cat(gradients)
+
+    return evaluate

@@ -1,0 +1,49 @@
+"""The passes between a film's three arrivals."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from approach.devices import resolve_device
+from approach.files import read_json
+from approach.film.render import to_frames
+from approach.job import Pace, job
+from approach.loading import open_generator
+from approach.losses.loading import open_loss
+from approach.roads.passes import barrier, find_passes, pairs
+from approach.roads.passes_file import write_passes
+from approach.trajectories import read_trajectory
+
+with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
+    torch.set_num_threads(snakemake.threads)
+    device = resolve_device(snakemake.params.device)
+    choice = read_json(snakemake.input.choice, "channels", "title")
+    trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
+    truncation = trajectories[0].metadata["truncation"]
+    generator = open_generator(snakemake.input, truncation, device)
+    loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
+    asked = snakemake.params.passes
+    pace = Pace(len(pairs(len(trajectories))) * asked["steps"])
+
+    def report(done, total):
+        if pace.due():
+            log.info("round %d of %d, %s left", done, total, pace.left(done))
+
+    arrivals = [np.stack([getattr(one, part)[-1] for one in trajectories]) for part in ("z", "classes")]
+    found = find_passes(
+        generator,
+        loss,
+        tuple(torch.as_tensor(part, device=device) for part in arrivals),
+        points=asked["points"],
+        steps=asked["steps"],
+        bound=None if asked["free"] else 2 * truncation,
+        report=report,
+    )
+    with torch.inference_mode():
+        images = np.stack([to_frames(generator(band)) for band in found["bands"]])
+    metadata = {"loss": snakemake.params.loss["name"], "free": asked["free"], "pairs": pairs(len(trajectories))}
+    arrays = {name: value.cpu().numpy() for name, value in found.items()}
+    write_passes(Path(snakemake.output.passes), {**arrays, "images": images}, metadata)
+    for (a, b), straight, profile in zip(metadata["pairs"], arrays["straight"], arrays["profiles"], strict=True):
+        log.info("%d to %d: %.3g high, %.3g along the straight line", a + 1, b + 1, barrier(profile), barrier(straight))
