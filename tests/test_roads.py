@@ -155,5 +155,5 @@ def test_passes_are_made_only_where_they_are_asked_for():
     assert plain.passes(film) == []
     assert len([file for file in asked.final_products() if "passes" in file]) == 2
     assert asked.passes(film) == [f"results/study/films/{film}/passes.safetensors"]
-    with pytest.raises(UserError, match="passes.films: no film 'else'"):
+    with pytest.raises(UserError, match="no film 'else'"):
         make_plan({"hydra": "passes.films=[else]"}, ROOT)
