@@ -37,7 +37,7 @@ from approach.biggan.format import GeneratorConfig
 from approach.biggan.precision import has_bfloat16
 from approach.losses.perceptual import Perceptual
 from study import growing
-from study.exporting import read_export
+from study.exporting import Exported, read_export
 from study.networks import Head, PairDiscriminator, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
 
@@ -137,6 +137,13 @@ def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
     return total / 3.5
 
 
+def finest_distance(a: Tensor, b: Tensor, factor: int) -> Tensor:
+    """Mean absolute difference of what images have beyond the same images reduced by a factor."""
+    difference = a - b
+    smaller = F.avg_pool2d(difference, factor)
+    return (difference - F.interpolate(smaller, scale_factor=factor, mode="nearest")).abs().mean()
+
+
 def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """Mean absolute difference of feature maps, in units of the mean absolute value of b's."""
     return sum(
@@ -190,6 +197,7 @@ class Trainer:
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
         self.compiled: set[tuple[str, bool]] = set()  # phases whose graphs are there, with or without steady norms
+        self.elder: TrainableGenerator | None = None  # what this one is grown from
         self.step = self.images = 0
         self.seconds = 0.0
         self.pool = ThreadPoolExecutor(
@@ -252,11 +260,27 @@ class Trainer:
             lpips = loss.new_zeros(())
         else:
             pyramid, lpips = self.pair_distances(fakes.float(), images, offset)
-            loss = self.settings["weight_pyramid"] * pyramid + self.settings["weight_lpips"] * lpips
+            if self.elder is not None and self.settings["weight_elder"] > 0:
+                elder, pyramid = self.elder_distance(fakes.float(), images, own, classes)
+                loss = self.settings["weight_pyramid"] * pyramid + self.settings["weight_elder"] * elder
+            else:
+                loss = self.settings["weight_pyramid"] * pyramid
+            loss = loss + self.settings["weight_lpips"] * lpips
         parameters = self.generator_parameters + self.head_parameters
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         count = len(self.generator_parameters)
         return gradients[:count], gradients[count:], [pyramid.item(), lpips.item()]
+
+    def elder_distance(self, fakes: Tensor, images: Tensor, z: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """How far samples, reduced, are from the elder's, and how far from the pictures in what the elder cannot show.
+
+        What of a picture its z does not decide, lessons replace by its median, and half the contrast is gone. The
+        elder has learned it of a discriminator already, and shows for a z always the same.
+        """
+        with torch.no_grad(), self.cast():
+            known = self.elder(z, classes).float()
+        factor = fakes.shape[2] // known.shape[2]
+        return pyramid_distance(F.avg_pool2d(fakes, factor), known), finest_distance(fakes, images, factor)
 
     def descend(self, parameters: list[nn.Parameter], parts: list[tuple], optimizer: torch.optim.Optimizer) -> None:
         """One step along the mean of the workers' gradients, always summed in the same order."""
@@ -401,10 +425,21 @@ class Trainer:
             first = next(index for index, name in enumerate(names) if name in new)
             for group in self.generator_optimizer.param_groups[:first]:
                 group["kept"] = True
+            self.remember(old)
         else:
             self.step, self.images, self.seconds = old.steps, old.images, old.seconds
         for network in (self.generator, self.average, self.discriminator):
             iterate(network, 20)
+
+    def remember(self, old: Exported) -> None:
+        """Keep the generator that this one grows from beside it, where it is of another size."""
+        if old.generator_config["output_dim"] == self.generator.config["output_dim"]:
+            return
+        self.elder = TrainableGenerator(old.generator_config)
+        self.elder.load_state_dict(old.generator)
+        self.elder.to(device=self.device, memory_format=torch.channels_last).requires_grad_(False)
+        for layer in batch_norms(self.elder):
+            layer.steady = True
 
 
 def save(state: dict, path: Path) -> None:
@@ -447,6 +482,8 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
         trainer.restore(torch.load(checkpoint, weights_only=True, map_location=trainer.device))
+        if settings["begin_from"]:
+            trainer.remember(read_export(Path(settings["begin_from"])))
         logger.info("resumed at step %d", trainer.step)
     elif settings["begin_from"]:
         trainer.begin_from(Path(settings["begin_from"]))

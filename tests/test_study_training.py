@@ -24,7 +24,7 @@ from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator
-from study import exporting, networks, painter, training
+from study import exporting, measuring, networks, painter, training
 
 TINY = {
     "output_dim": 16,
@@ -257,6 +257,25 @@ def test_the_generator_begins_to_listen_with_small_steps(shard):
     assert rates == pytest.approx([0, full / 4, full / 2, full * 3 / 4, full, full])
     assert moves[0] == 0
     assert moves[1] <= 1.01 * full / 4, "Adam's first step is the rate"
+
+
+def test_a_grown_generator_is_taught_to_show_what_the_old_one_showed(tmp_path, shard):
+    small = trainer_of()
+    exporting.export(
+        small.averaged(), small.discriminator.as_discriminator(), small.discriminator_config, tmp_path, samples=64
+    )
+    large = trainer_of(*GROWN, "train.weight_elder=20", "train.seed=5")
+    large.begin_from(tmp_path)
+    z = painter.normal(torch.Generator().manual_seed(0), 4, 128)
+    classes = torch.eye(16)[:4]
+    known = measuring.load(tmp_path)
+    shown = known(known.conditioning(z, classes))
+    fakes = F.interpolate(shown, scale_factor=2, mode="nearest")
+    weave = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(16, 16)
+    distance, finest = large.elder_distance(fakes + 0.1 * weave, fakes + 0.3, z, classes)
+    assert distance < 2e-3, "the old one by the package's own arithmetic, at the size it has"
+    assert finest == pytest.approx(0.1, abs=1e-4), "the pictures teach only what is finer"
+    assert large.elder_distance(fakes + 0.5, fakes, z, classes)[0] > 0.1
 
 
 class Means:
