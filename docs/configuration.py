@@ -28,7 +28,7 @@ SHORT_KEYS = """| short key | value |
 | `optimizer` | a file of `config/optimizer/` |
 | `start` | a file of `config/start/`; several make a sweep |
 | `lr` | `optimizer.lr`; several make a sweep |
-| `steps`, `seeds_per_job`, `device`, `graphs`, `overwrite` | the keys below |
+| `steps`, `seeds_per_job`, `device`, `graphs`, `track`, `overwrite` | the keys below |
 | `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
 | `video` | a file of `config/video/` |
 | `hydra` | any other keys |

@@ -33,8 +33,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = {item.path: 1 for item in items if item.get_closest_marker("slow")}
     long |= {item.path: 2 for item in items if item.get_closest_marker("slurm")}
     items.sort(key=lambda item: -long.get(item.path, 0))
-    if "weights" not in config.option.markexpr:
-        extra = [item for item in items if item.get_closest_marker("weights")]
+    for mark in ("weights", "trackers"):
+        if mark in config.option.markexpr:
+            continue
+        extra = [item for item in items if item.get_closest_marker(mark)]
         config.hook.pytest_deselected(items=extra)
         items[:] = [item for item in items if item not in extra]
 

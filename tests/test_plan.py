@@ -159,7 +159,7 @@ def test_the_products_of_a_run(root, anywhere, plan):
 
 
 def test_the_record_leaves_out_how_the_work_was_shared_out(plan):
-    assert set(plan.base) - set(plan.recorded_config()) == {"seeds_per_job", "overwrite"}
+    assert set(plan.base) - set(plan.recorded_config()) == {"seeds_per_job", "overwrite", "track"}
 
 
 # The checks before the jobs

@@ -160,6 +160,14 @@ def get_survey_net(wildcards):
     return PLAN.lpips_net(PLAN.survey_loss(wildcards.film)["terms"])
 
 
+# Trackers
+
+
+def get_tracked_config(wildcards):
+    config = PLAN.settings[wildcards.setting].config
+    return {key: config[key] for key in PLAN.recorded_config()}
+
+
 # The run
 
 

@@ -10,6 +10,7 @@ from approach.planning.finished import check_nothing_is_lost, restore_target
 from approach.planning.plan import Plan
 from approach.sources import is_url
 from approach.target import check_picture
+from approach.trackers import check_installed
 
 
 def check_before_jobs(plan: Plan) -> None:
@@ -30,6 +31,7 @@ def check_before_jobs(plan: Plan) -> None:
             check_picture(picture)
     for names_file, chosen in dict.fromkeys(_start_classes(config) for config in configs):
         check_classes(names_file, chosen)
+    check_installed(plan.base["track"])
     if not plan.base["overwrite"]:
         check_nothing_is_lost(plan)
     restore_target(plan)

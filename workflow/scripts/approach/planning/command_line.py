@@ -28,6 +28,7 @@ TO_HYDRA = {
     "seeds_per_job": "seeds_per_job",
     "device": "device",
     "graphs": "graphs",
+    "track": "track",
 }
 SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", "hydra"]
 # Files of the project, relative to its folder.

@@ -254,7 +254,17 @@ class Plan:
 
     def final_products(self) -> list[str]:
         """Every product that this run makes, and the record of their checksums."""
-        return [*self.checked_products(), f"{self.results}/checksums.sha256"]
+        return [*self.checked_products(), f"{self.results}/checksums.sha256", *self.tracked()]
+
+    def tracked(self) -> list[str]:
+        """What says which runs are in the tracker, where there is one."""
+        files = [*self.per_setting("tracked"), f"{self.results}/tracked"]
+        tracker = self.base["track"]
+        return [] if tracker == "none" else [f"{file}-{tracker}.json" for file in files]
+
+    def tracked_pictures(self) -> list[str]:
+        """The pictures of the experiment as a whole."""
+        return [f"{self.results}/{file}.png" for file in ("target", "losses", "montage", "arrivals")]
 
     def checked_products(self) -> list[str]:
         """Every product whose checksum is recorded."""
@@ -273,8 +283,8 @@ class Plan:
         ]
 
     def recorded_config(self) -> dict:
-        """The configuration that experiment.yaml tells: all of it but how the work was shared out."""
-        return {key: value for key, value in self.base.items() if key not in ("seeds_per_job", "overwrite")}
+        """The configuration that experiment.yaml tells: all of it but how the work was shared out, and the tracker."""
+        return {key: value for key, value in self.base.items() if key not in ("seeds_per_job", "overwrite", "track")}
 
 
 def generator_files(config: dict, *wanted: str) -> dict[str, str]:

@@ -171,6 +171,9 @@ class Config(Section):
     seeds_per_job: int = key("seeds inverted together in one job", "seeds", ge=1, le=4096)
     steps: int = key("optimiser updates per inversion", "steps", ge=1, le=1_000_000)
     overwrite: bool = key("allow replacing finished trajectories of the same name by others")
+    track: Literal["none", "tensorboard", "mlflow", "trackio"] = key(
+        "tracker that gets the curves, settings, metrics and pictures of every trajectory; docs/tracking.md"
+    )
     device: str = key(
         "auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
