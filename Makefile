@@ -6,7 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test fuzz unlock quick lint format docs closures bench first-contact weights trackers release clean
+.PHONY: demo test fuzz unlock quick lint format docs closures bench first-contact weights extras release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -51,9 +51,9 @@ first-contact: $(INSTALLED)
 weights: $(INSTALLED)
 	$(BIN)/snakemake --cores 1 --until fetch --config experiment=wanderer generator=study loss=l1-lpips hydra="perceptual.net=squeeze"
 
-trackers: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/trackers.txt
-	$(BIN)/python -m pytest -q -m trackers
+extras: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/extras.txt
+	$(BIN)/python -m pytest -q -m extras
 
 release:
 	$(PYTHON) tools/release.py $(VERSION)

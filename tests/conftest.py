@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = {item.path: 1 for item in items if item.get_closest_marker("slow")}
     long |= {item.path: 2 for item in items if item.get_closest_marker("slurm")}
     items.sort(key=lambda item: -long.get(item.path, 0))
-    for mark in ("weights", "trackers"):
+    for mark in ("weights", "extras"):
         if mark in config.option.markexpr:
             continue
         extra = [item for item in items if item.get_closest_marker(mark)]

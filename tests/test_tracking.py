@@ -51,7 +51,7 @@ def changed(run):
     return type(run)(run.name, run.settings, {"loss": [(0, 1.0, 0.0)]}, run.pictures)
 
 
-@pytest.mark.trackers
+@pytest.mark.extras
 def test_tensorboard_reads_it_back(runs, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ def test_tensorboard_reads_it_back(runs, tmp_path):
     assert [event.value for event in read(f"{SETTING}/0").Scalars("loss")] == [1.0]
 
 
-@pytest.mark.trackers
+@pytest.mark.extras
 def test_mlflow_reads_it_back(runs, tmp_path, monkeypatch):
     import mlflow  # noqa: PLC0415 (optional)
 
@@ -100,7 +100,7 @@ def test_mlflow_reads_it_back(runs, tmp_path, monkeypatch):
     assert len(stored()) == 3 and stored()[f"{SETTING}/0"].data.metrics == {"loss": 1.0}
 
 
-@pytest.mark.trackers
+@pytest.mark.extras
 def test_trackio_reads_it_back(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     trackio = pytest.importorskip("trackio", reason="it wants another Pillow than the lock's")
