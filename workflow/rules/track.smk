@@ -21,7 +21,6 @@ rule track_setting:
     params:
         config=get_tracked_config,
         tracker=PLAN.base["track"],
-        folder=PLAN.results,
         code=get_code("track"),
     script:
         "../scripts/track.py"
@@ -45,7 +44,6 @@ rule track_experiment:
     params:
         config=PLAN.recorded_config(),
         tracker=PLAN.base["track"],
-        folder=PLAN.results,
         code=get_code("track"),
     script:
         "../scripts/track.py"

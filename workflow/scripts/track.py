@@ -15,7 +15,7 @@ with job(snakemake.log[0], "track") as log:
         runs = trajectory_runs(setting, params.config, *paths)
     else:
         runs = [experiment_run(params.config, list(snakemake.input))]
-    folder = Path(params.folder)
+    folder = output.parent.parent if setting else output.parent
     with FileLock(folder / ".tracker.lock"):  # a tracker's store takes one writer
         sent = replay(params.tracker, snakemake.wildcards.name, runs, folder / "tensorboard")
     output.write_text(json.dumps(sent, indent=2) + "\n", encoding="utf-8")
