@@ -221,7 +221,7 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
     share = above / max(profile[0], profile[-1], 1e-12)
     said = f"a ridge {above:.3g} high ({share:.0%})" if share >= 0.005 else "no ridge"
     if "pass_profiles" in found:
-        said += f"; the pass {ridge(found['pass_profiles'][number]):.3g}"
+        said = f"ridge {above:.3g}, pass {ridge(found['pass_profiles'][number]):.3g}"
     axis.set_title(f"{a} to {b}:  {said}", fontsize=9.5, color=INK, loc="left")
     axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
     axis.xaxis.set_major_locator(ticker.MaxNLocator(5))

@@ -42,4 +42,5 @@ def passes_sheet(
     heads = [["arrival"], *[[""]] * (count - 2), ["arrival"]]
     reach = "anywhere in the conditioning" if said["free"] else "where latents lead"
     subtitle = f"The lowest way found between every two arrivals, {reach}; below each image its {said['loss']} loss"
+    subtitle += ". Heights are measured between the images, too"
     return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)

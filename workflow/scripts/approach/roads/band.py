@@ -16,7 +16,8 @@ from torch import Tensor
 
 # [N, D] -> values [N] and their gradients [N, D]
 Landscape = Callable[[Tensor], tuple[Tensor, Tensor]]
-CLIMB_FROM = 0.4  # of the steps: before that, the highest point is not yet near the pass
+CLIMB_FROM = 0.6  # of the steps: before that, the highest point is not yet near the pass
+GOLDEN = (5**0.5 - 1) / 2  # its multiples fill an interval evenly
 SHRINKS_FROM = 0.6
 STIFFNESS = 1.0
 BETAS, EPS = (0.7, 0.99), 1e-12
@@ -57,12 +58,15 @@ def relax(
     ends, _ = landscape(start[[0, -1]])
     mean, square = torch.zeros_like(inner), torch.zeros_like(inner)
     for step in range(steps + 1):
-        values, gradients = landscape(inner)
+        climbs = step >= CLIMB_FROM * steps
         points = torch.cat([start[:1], inner, start[-1:]])
+        # Until the highest point stands on a pass, forces are taken at places between the points: a ridge that two
+        # points have between them would not be seen from either.
+        values, gradients = landscape(inner if climbs else between(points, (step * GOLDEN) % 1 - 0.5))
         heights = torch.cat([ends[:1], values, ends[1:]])
         if step == steps:
             return Band(points, heights)
-        pull = forces(points, heights, gradients, climb=step >= CLIMB_FROM * steps)
+        pull = forces(points, heights, gradients, climb=climbs)
         mean = BETAS[0] * mean + (1 - BETAS[0]) * pull
         square = BETAS[1] * square + (1 - BETAS[1]) * pull.square()
         even = (square.sum(1, keepdim=True) / (1 - BETAS[1] ** (step + 1))).sqrt()
@@ -105,6 +109,12 @@ def forces(points: Tensor, values: Tensor, gradients: Tensor, *, climb: bool) ->
         if values[1:-1][top] > max(values[0], values[-1]):
             pull[top] = downhill[top] - 2 * slope[top] * along[top]
     return pull
+
+
+def between(points: Tensor, share: float) -> Tensor:
+    """The inner points [P - 2, D] of a band, shifted by a share (-1 to 1) of the way to the next point, or the last."""
+    other = points[2:] if share > 0 else points[:-2]
+    return torch.lerp(points[1:-1], other, abs(share))
 
 
 def tangents(points: Tensor, values: Tensor) -> Tensor:
