@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 from snakemake.cli import parse_args, parse_config
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
+from approach.errors import UserError
 from approach.pictures.arrivals import film_command
 from approach.planning import plan
 from approach.planning.checks import check_before_jobs
@@ -38,7 +40,14 @@ def files(page):
     return {head[1]: block[head.end() :] for head, block in heads if head}
 
 
+# What only `make extras` installs, as a command asks for it -> what is said where it is absent.
+EXTRAS = {
+    "--workflow-profile profiles/kubernetes": "invalid choice: 'kubernetes'",
+    "track=tensorboard": "track=tensorboard needs a package that is not installed: pip install tensorboard",
+}
 COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
+WITH_EXTRAS = [line for _, line in COMMANDS if any(part in line for part in EXTRAS)]
+PLAIN = [(page, line) for page, line in COMMANDS if line not in WITH_EXTRAS]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +71,7 @@ def reader(tmp_path_factory):
 
 def test_the_docs_have_commands():
     assert {page for page, _ in COMMANDS} >= {"README.md", "docs/films.md", "docs/guide.md", "docs/extending.md"}
+    assert all(sum(part in line for line in WITH_EXTRAS) == 1 for part in EXTRAS)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "docs/study-generator.md"])
@@ -76,19 +86,44 @@ def test_the_guide_lists_the_embedded_classes():
     assert listed.replace("\n> ", " ").split(", ") == names
 
 
-@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page}: {line[:90]}" for page, line in COMMANDS])
-def test_every_command_is_planned(page, line, reader, monkeypatch):
+def plan_command(line, folder):
     """As Snakemake reads the line, and as the Snakefile then plans it, in one process."""
-    monkeypatch.chdir(reader)
     words = shlex.split(line.partition(" | ")[0], comments=True)[1:]
     _, args = parse_args(words)
     given = parse_config(args.config) if args.config else {}
-    planned = plan.make_plan(given, reader)
+    planned = plan.make_plan(given, folder)
     check_before_jobs(planned)
+    return planned
+
+
+@pytest.mark.parametrize(("page", "line"), PLAIN, ids=[f"{page}: {line[:90]}" for page, line in PLAIN])
+def test_every_command_is_planned(page, line, reader, monkeypatch):
+    monkeypatch.chdir(reader)
+    planned = plan_command(line, reader)
     assert [note for note in planned.notes if "no film" in note] == []
     if "films." in line:
         named = set(re.findall(r"films\.(\w+)=\{", line))
         assert named <= {film["key"] for film in planned.films.values()}
+
+
+@pytest.mark.parametrize("line", WITH_EXTRAS)
+def test_commands_of_optional_packages_without_them(line, reader, monkeypatch, capsys):
+    """What is missing is named; the rest of the line is planned."""
+    monkeypatch.chdir(reader)
+    monkeypatch.setattr("importlib.util.find_spec", {}.get)
+    monkeypatch.delitem(ExecutorPluginRegistry().plugins, "kubernetes", raising=False)
+    part = next(part for part in EXTRAS if part in line)
+    with pytest.raises((SystemExit, UserError)) as said:
+        plan_command(line, reader)
+    assert EXTRAS[part] in f"{said.value}{capsys.readouterr().err}"
+    assert plan_command(line.replace(part, ""), reader).settings
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("line", WITH_EXTRAS)
+def test_commands_of_optional_packages_are_planned(line, reader, monkeypatch):
+    monkeypatch.chdir(reader)
+    assert plan_command(line, reader).settings
 
 
 def test_the_pages_command_is_planned(reader, monkeypatch):
