@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import copy
 import csv
+import functools
 import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,12 +65,22 @@ OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer"
 
 
 class Pictures:
-    """The pictures of all shards, uint8 [classes, n, 3, S, S], and the latents that decide them, [classes, n, 128]."""
+    """The pictures of all shards, uint8 [classes, n, 3, S, S], and the latents that decide them, [classes, n, 128].
 
-    def __init__(self, shards: list[Path]):
+    Both lie on the device: a GPU would wait for the processor to gather a batch.
+    """
+
+    def __init__(self, shards: list[Path], device: str | torch.device = "cpu"):
         files = [np.load(path) for path in shards]
-        self.images = np.concatenate([file["pictures"] for file in files], axis=1)
-        self.latents = np.concatenate([file["latents"] for file in files], axis=1)
+        self.images, self.latents = (
+            torch.cat([torch.from_numpy(file[name]).to(device) for file in files], dim=1)
+            for name in ("pictures", "latents")
+        )
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the processor's, on a device; a GPU's work goes on meanwhile."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 def draw_batch(
@@ -80,13 +91,13 @@ def draw_batch(
     Three of four samples have the z of a picture; the fourth, where it may be alone, has another.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-    classes, n = pictures.images.shape[:2]
-    labels = torch.randint(classes, (count,), generator=generator)
-    index = torch.randint(n, (count,), generator=generator)
-    images = torch.from_numpy(pictures.images[labels.numpy(), index.numpy()]).float() / 127.5 - 1
-    own = torch.from_numpy(pictures.latents[labels.numpy(), index.numpy()])
-    fresh = normal(generator, count, own.shape[1])
-    paired = (torch.arange(count) % 4 < PAIRED).unsqueeze(1) | (not alone)
+    (classes, n), device = pictures.images.shape[:2], pictures.images.device
+    labels = sent(torch.randint(classes, (count,), generator=generator), device)
+    index = sent(torch.randint(n, (count,), generator=generator), device)
+    images = pictures.images[labels, index].float() / 127.5 - 1
+    own = pictures.latents[labels, index]
+    fresh = sent(normal(generator, count, own.shape[1]), device)
+    paired = (torch.arange(count, device=device) % 4 < PAIRED).unsqueeze(1) | (not alone)
     return images, F.one_hot(labels, classes).float(), own, torch.where(paired, own, fresh)
 
 
@@ -100,14 +111,18 @@ def displacement(seed: int, step: int) -> list[int]:
     return torch.randint(MARGIN + 1, (2,), generator=torch.Generator().manual_seed(seed * 1_000_003 + step)).tolist()
 
 
-def displaced(images: Tensor, offset: list[int]) -> Tensor:
+def displaced(images: Tensor, offset: list[int] | Tensor) -> Tensor:
     """Images with some of their mirror image around them, more of it at one side or the other.
 
     SqueezeNet looks at every second pixel and hardly at the border, and the pyramid has the generator's own grid: seen
     from one place only, the one lets a weave and a frame be, and the other adds a grid of squares.
     """
-    (top, left), size = offset, images.shape[2] + MARGIN
-    return F.pad(images, (MARGIN,) * 4, mode="reflect")[:, :, top : top + size, left : left + size]
+    size, padded = images.shape[2] + MARGIN, F.pad(images, (MARGIN,) * 4, mode="reflect")
+    if isinstance(offset, Tensor):  # read when a recorded step is replayed
+        rows, columns = offset[:, None] + torch.arange(size, device=offset.device)
+        return padded.index_select(2, rows).index_select(3, columns)
+    top, left = offset
+    return padded[:, :, top : top + size, left : left + size]
 
 
 def hinge(scores: Tensor) -> Tensor:
@@ -164,6 +179,55 @@ def mean_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     return total / len(a)
 
 
+def figures(*values: Tensor) -> Tensor:
+    """Losses side by side, [n]. They stay on the device: a GPU need not wait until they are read."""
+    return torch.stack([value.detach().float() for value in values])
+
+
+def mean_of(parts: Iterable[Tensor]) -> Tensor:
+    """The workers' figures, averaged."""
+    return torch.stack(list(parts)).mean(0)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, kept: float | None = None) -> None:
+    """Set an optimiser's learning rate, or another one for what is kept of an older generator."""
+    for group in optimizer.param_groups:
+        value = kept if kept is not None and group.get("kept") else rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+class Recorded:
+    """A step of fixed shapes on a GPU, recorded at its fourth call and from then on launched as one CUDA graph.
+
+    Launching its ten thousand kernels from Python takes three times as long as they do.
+    """
+
+    def __init__(self, step: Callable[..., Tensor]):
+        self.step, self.calls, self.graph = step, 0, None
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """The step's result, which the next call overwrites."""
+        if self.calls < 3:  # what is chosen or allocated at first must not be recorded
+            self.calls += 1
+            aside, here = torch.cuda.Stream(), torch.cuda.current_stream()
+            aside.wait_stream(here)
+            with torch.cuda.stream(aside):
+                answer = self.step(*inputs)
+            here.wait_stream(aside)
+            return answer
+        if self.graph is None:
+            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.answer = self.step(*self.inputs)
+        for mine, new in zip(self.inputs, inputs, strict=True):
+            mine.copy_(new)
+        self.graph.replay()
+        return self.answer
+
+
 class Trainer:
     """Both networks, their optimisers and the running average of the generator's weights."""
 
@@ -172,6 +236,7 @@ class Trainer:
         torch.set_num_threads(train["threads"])
         self.device = torch.device(train["device"])
         self.settings, self.perceptual, self.discriminator_config = dict(train), perceptual, discriminator
+        torch.backends.cudnn.benchmark = True  # batches are of one size
         if train["bfloat16"] is None:
             self.settings["bfloat16"] = has_bfloat16(self.device)
         form = {"device": self.device, "memory_format": torch.channels_last}
@@ -181,18 +246,21 @@ class Trainer:
         iterate(self.discriminator, 20)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         betas = tuple(train["betas"])
-        fused = {"betas": betas, "eps": 1e-8, "fused": True}
+        recorded = self.device.type == "cuda"
+        fused = {"fused": True, "capturable": recorded}
         self.generator_parameters = list(self.generator.parameters())
         self.discriminator_parameters = list(self.discriminator.parameters())
         # Each tensor is a group of its own that tells whether it is kept from a generator of another form.
         groups = [{"params": [parameter], "kept": False} for parameter in self.generator_parameters]
-        self.generator_optimizer = torch.optim.Adam(groups, train["lr_generator"], **fused)
+        self.generator_optimizer = torch.optim.Adam(groups, train["lr_generator"], betas=betas, **fused)
         self.discriminator_optimizer = torch.optim.Adam(
-            self.discriminator_parameters, train["lr_discriminator"], **fused
+            self.discriminator_parameters, train["lr_discriminator"], betas=betas, **fused
         )
         self.head = Head(generator, train["coarse_layers"] - 1).to(**form)
         self.head_parameters = list(self.head.parameters())
-        self.head_optimizer = torch.optim.Adam(self.head_parameters, train["lr_lessons"], fused=True)
+        self.head_optimizer = torch.optim.Adam(self.head_parameters, train["lr_lessons"], **fused)
+        self.hold_rates()
+        self.recorded: dict[tuple[str, bool], Recorded] = {}  # by phase, with or without steady norms
         self.generate, self.features = self.generator.forward, self.discriminator.features
         if train["compile"]:
             self.generate, self.features = torch.compile(self.generate), torch.compile(self.features)
@@ -204,9 +272,17 @@ class Trainer:
             train["workers"], initializer=torch.set_num_threads, initargs=(train["threads"],)
         )
 
+    def hold_rates(self) -> None:
+        """Keep learning rates where a recorded step reads them."""
+        if self.device.type == "cuda":
+            for name in OPTIMIZERS:
+                for group in getattr(self, name).param_groups:
+                    group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
+
     def cast(self) -> torch.autocast:
         """bfloat16 where it is wanted."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings["bfloat16"])
+        enabled = self.settings["bfloat16"]
+        return torch.autocast(self.device.type, torch.bfloat16, enabled, cache_enabled=self.device.type != "cuda")
 
     def discriminator_gradients(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor) -> tuple:
         """The discriminator's gradients on one worker's part of the batch; the fakes go on to the generator's turn."""
@@ -221,10 +297,10 @@ class Trainer:
         loss = hinge(scores) + sum(map(hinge, places)) / len(places)
         gradients = torch.autograd.grad(loss, self.discriminator_parameters)
         ideal = [pair_off(part.detach()[: len(images)].float()) for part in maps]
-        return gradients, fakes, ideal, [loss.item(), drawn.mean().item(), generated.mean().item()]
+        return gradients, fakes, ideal, figures(loss, drawn.mean(), generated.mean())
 
     def generator_gradients(
-        self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor, offset: list[int]
+        self, fakes: Tensor, ideal: list[Tensor], images: Tensor, classes: Tensor, z: Tensor, offset: list[int] | Tensor
     ) -> tuple:
         """The generator's gradients on fakes just judged; `ideal`: the pictures' features."""
         with self.cast():
@@ -232,16 +308,31 @@ class Trainer:
             deceit = -self.discriminator.judge_pair(maps[-1], classes, z).mean()
             places = self.discriminator.judge_places(maps, classes)
         deceit = deceit - sum(scores.mean() for scores in places) / len(places)
-        pyramid, lpips = self.pair_distances(pair_off(fakes.float()), pair_off(images), offset)
+        paired = (pair_off(part) for part in (fakes.float(), images, z, classes))
+        towards, pyramid, lpips = self.pair_loss(*paired, offset)
         mine = [pair_off(part).float() for part in maps]
         features, means = feature_distance(mine, ideal), mean_distance(mine, ideal)
-        loss = self.settings["weight_deceit"] * deceit + self.settings["weight_pyramid"] * pyramid
-        loss = loss + self.settings["weight_lpips"] * lpips
+        loss = self.settings["weight_deceit"] * deceit + towards
         loss = loss + self.settings["weight_features"] * features + self.settings["weight_means"] * means
         gradients = torch.autograd.grad(loss, self.generator_parameters)
-        return gradients, [deceit.item(), pyramid.item(), lpips.item(), features.item(), means.item()]
+        return gradients, figures(deceit, pyramid, lpips, features, means)
 
-    def pair_distances(self, fakes: Tensor, images: Tensor, offset: list[int]) -> tuple[Tensor, Tensor]:
+    def pair_loss(
+        self, fakes: Tensor, images: Tensor, z: Tensor, classes: Tensor, offset: list[int] | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What samples lose by not being the pictures that they ought to be; its pyramid and its LPIPS.
+
+        Beside an elder the pyramid is of what is finer than the elder's images.
+        """
+        settings = self.settings
+        pyramid, lpips = self.pair_distances(fakes, images, offset)
+        loss = settings["weight_lpips"] * lpips
+        if self.elder is not None and settings["weight_elder"] > 0:
+            elder, pyramid = self.elder_distance(fakes, images, z, classes)
+            loss = loss + settings["weight_elder"] * elder
+        return loss + settings["weight_pyramid"] * pyramid, pyramid, lpips
+
+    def pair_distances(self, fakes: Tensor, images: Tensor, offset: list[int] | Tensor) -> tuple[Tensor, Tensor]:
         """How far samples are from the pictures that they ought to be: the pyramid and LPIPS."""
         fakes, images = displaced(fakes, offset), displaced(images, offset)
         pyramid = pyramid_distance(fakes, images)
@@ -251,7 +342,7 @@ class Trainer:
             goal = self.perceptual.features(images)
         return pyramid, self.perceptual.distance(fakes, goal).mean()
 
-    def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool, offset: list[int]) -> tuple:
+    def lesson(self, images: Tensor, classes: Tensor, own: Tensor, coarse: bool, offset: list[int] | Tensor) -> tuple:
         """Gradients of generator and head towards the paired pictures alone, before the discriminator comes in."""
         with self.cast():
             fakes = self.generator(own, classes, self.head if coarse else None)
@@ -259,17 +350,11 @@ class Trainer:
             loss = pyramid = (fakes.float() - F.adaptive_avg_pool2d(images, fakes.shape[2])).abs().mean()
             lpips = loss.new_zeros(())
         else:
-            pyramid, lpips = self.pair_distances(fakes.float(), images, offset)
-            if self.elder is not None and self.settings["weight_elder"] > 0:
-                elder, pyramid = self.elder_distance(fakes.float(), images, own, classes)
-                loss = self.settings["weight_pyramid"] * pyramid + self.settings["weight_elder"] * elder
-            else:
-                loss = self.settings["weight_pyramid"] * pyramid
-            loss = loss + self.settings["weight_lpips"] * lpips
+            loss, pyramid, lpips = self.pair_loss(fakes.float(), images, own, classes, offset)
         parameters = self.generator_parameters + self.head_parameters
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         count = len(self.generator_parameters)
-        return gradients[:count], gradients[count:], [pyramid.item(), lpips.item()]
+        return gradients[:count], gradients[count:], figures(pyramid, lpips)
 
     def elder_distance(self, fakes: Tensor, images: Tensor, z: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """How far samples, reduced, are from the elder's, and how far from the pictures in what the elder cannot show.
@@ -285,7 +370,11 @@ class Trainer:
     def descend(self, parameters: list[nn.Parameter], parts: list[tuple], optimizer: torch.optim.Optimizer) -> None:
         """One step along the mean of the workers' gradients, always summed in the same order."""
         for parameter, *gradients in zip(parameters, *parts, strict=True):
-            parameter.grad = None if gradients[0] is None else sum(gradients[1:], gradients[0]) / len(gradients)
+            if gradients[0] is not None:  # laid out as the parameter is, which Adam asks for on a GPU
+                mean = sum(gradients[1:], gradients[0]) / len(gradients)
+                parameter.grad = torch.empty_like(parameter).copy_(mean)
+            else:
+                parameter.grad = None
         optimizer.step()
 
     def steady(self) -> None:
@@ -305,36 +394,63 @@ class Trainer:
         for layer in layers:
             layer.steady = True
 
-    def advance(self, pictures: Pictures) -> list[float]:
+    def advance(self, pictures: Pictures) -> list[float | Tensor]:
         """One step of both networks. Returns the figures that COLUMNS names, from loss_discriminator on."""
         settings = self.settings
         if self.images >= settings["steady_from"]:
             self.steady()
         early = self.images < settings["lessons"]
-        for group in self.generator_optimizer.param_groups:
-            lessons = settings["lr_kept"] if group["kept"] else settings["lr_lessons"]
-            group["lr"] = lessons if early else self.rate()
+        if early:
+            set_rate(self.generator_optimizer, settings["lr_lessons"], settings["lr_kept"])
+        else:
+            set_rate(self.generator_optimizer, self.rate(), settings["share_kept"] * self.rate())
+        set_rate(self.discriminator_optimizer, settings["lr_discriminator"] * self.decay())
         batch = draw_batch(pictures, settings["seed"], self.step, settings["batch"], alone=not early)
-        parts = list(zip(*(part.to(self.device).chunk(settings["workers"]) for part in batch), strict=True))
+        batch = [part.to(self.device) for part in batch]
         offset = displacement(settings["seed"], self.step)
         if early:
-            coarse = self.images < settings["coarse_lessons"]
-            each = self.each("coarse lessons" if coarse else "lessons")
-            answers = list(each(lambda part: self.lesson(*part[:3], coarse, offset), parts))
-            self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
-            self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
-            iterate(self.generator)
-            self.count()
-            return [0.0, 0.0, 0.0, 0.0, *np.mean([answer[2] for answer in answers], axis=0), 0.0, 0.0]
-        alone = self.images < settings["lessons"] + settings["discriminator_alone"]
-        each = self.each("discriminator" if alone else "both")
-        turns = list(each(lambda part: self.discriminator_gradients(*part), parts))
-        self.descend(self.discriminator_parameters, [turn[0] for turn in turns], self.discriminator_optimizer)
-        iterate(self.discriminator)
-        loss, drawn, generated = np.mean([turn[3] for turn in turns], axis=0)
-        if alone:
-            self.count()
-            return [loss, 0.0, drawn, generated, 0.0, 0.0, 0.0, 0.0]
+            phase = "coarse lessons" if self.images < settings["coarse_lessons"] else "lessons"
+        else:
+            alone = self.images < settings["lessons"] + settings["discriminator_alone"]
+            phase = "discriminator" if alone else "both"
+        answer = self.take_step(phase, batch, offset)
+        self.count()
+        return list(answer)
+
+    def take_step(self, phase: str, batch: list[Tensor], offset: list[int] | Tensor) -> Tensor:
+        """The arithmetic of a step in one of the four phases, recorded where there is a GPU."""
+        steps = {"discriminator": self.step_discriminator, "both": self.step_both}
+        step = steps.get(phase) or functools.partial(self.step_lesson, phase == "coarse lessons")
+        if self.device.type != "cuda":
+            return step(*batch, offset)
+        key = phase, batch_norms(self.generator)[0].steady
+        recorded = self.recorded.setdefault(key, Recorded(step))
+        return recorded(*batch, sent(torch.tensor(offset), self.device))
+
+    def parts(self, *batch: Tensor) -> list[tuple[Tensor, ...]]:
+        """A batch's parts, one for each worker."""
+        return list(zip(*(part.chunk(self.settings["workers"]) for part in batch), strict=True))
+
+    def step_lesson(self, coarse: bool, images: Tensor, classes: Tensor, own: Tensor, _: Tensor, offset) -> Tensor:
+        """A step of the generator alone, towards the paired pictures."""
+        each = self.each("coarse lessons" if coarse else "lessons")
+        parts = self.parts(images, classes, own)
+        answers = list(each(lambda part: self.lesson(*part, coarse, offset), parts))
+        self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
+        self.descend(self.head_parameters, [answer[1] for answer in answers], self.head_optimizer)
+        iterate(self.generator)
+        return F.pad(mean_of(answer[2] for answer in answers), (4, 2))
+
+    def step_discriminator(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor, _) -> Tensor:
+        """A step of the discriminator alone."""
+        loss, drawn, generated = self.judge(self.each("discriminator"), self.parts(images, classes, own, z))[1]
+        nothing = torch.zeros_like(loss)
+        return torch.stack([loss, nothing, drawn, generated, *[nothing] * 4])
+
+    def step_both(self, images: Tensor, classes: Tensor, own: Tensor, z: Tensor, offset) -> Tensor:
+        """A step of the discriminator, then one of the generator on the samples that were judged."""
+        parts, each = self.parts(images, classes, own, z), self.each("both")
+        turns, (loss, drawn, generated) = self.judge(each, parts)
         tasks = [
             (turn[1], turn[2], images, classes, z, offset)
             for turn, (images, classes, _, z) in zip(turns, parts, strict=True)
@@ -342,9 +458,15 @@ class Trainer:
         answers = list(each(lambda task: self.generator_gradients(*task), tasks))
         self.descend(self.generator_parameters, [answer[0] for answer in answers], self.generator_optimizer)
         iterate(self.generator)
-        self.count()
-        deceit, *paired = np.mean([answer[1] for answer in answers], axis=0)
-        return [loss, deceit, drawn, generated, *paired]
+        deceit, *paired = mean_of(answer[1] for answer in answers)
+        return torch.stack([loss, deceit, drawn, generated, *paired])
+
+    def judge(self, each: Callable, parts: list[tuple[Tensor, ...]]) -> tuple[list[tuple], Tensor]:
+        """The discriminator's step: what each worker found, and its figures."""
+        turns = list(each(lambda part: self.discriminator_gradients(*part), parts))
+        self.descend(self.discriminator_parameters, [turn[0] for turn in turns], self.discriminator_optimizer)
+        iterate(self.discriminator)
+        return turns, mean_of(turn[3] for turn in turns)
 
     def rate(self) -> float:
         """The generator's learning rate after the lessons; it rises while it begins to listen to the discriminator.
@@ -354,13 +476,20 @@ class Trainer:
         """
         settings = self.settings
         heard = self.images - settings["lessons"] - settings["discriminator_alone"] + settings["batch"]
-        return settings["lr_generator"] * min(1.0, max(heard, 0) / max(settings["ramp"], 1))
+        return settings["lr_generator"] * min(1.0, max(heard, 0) / max(settings["ramp"], 1)) * self.decay()
+
+    def decay(self) -> float:
+        """What is left of both rates: all of it up to `decay_from`, then falling to nothing at the last image."""
+        begin, end = self.settings["decay_from"], self.settings["images"]
+        return 1.0 if begin is None else min(1.0, max(end - self.images, 0) / max(end - begin, 1))
 
     def each(self, phase: str) -> Callable:
         """The map over workers' parts in a step of a phase: at once, or in turn where its graphs are to be compiled.
 
         Threads that compile at once can wait for each other for ever.
         """
+        if self.device.type == "cuda":  # a stream belongs to a thread
+            return map
         graphs = phase, batch_norms(self.generator)[0].steady
         there = graphs in self.compiled or not self.settings["compile"]
         self.compiled.add(graphs)
@@ -402,6 +531,7 @@ class Trainer:
         ):
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = self.settings[f"lr_{name}"], tuple(self.settings["betas"])
+        self.hold_rates()
         for name in COUNTS:
             setattr(self, name, state[name])
 
@@ -455,12 +585,12 @@ def save(state: dict, path: Path) -> None:
 def pair_sheet(generator: TrainableGenerator, pictures: Pictures, path: Path, count: int = 8) -> None:
     """The first pictures of every class, a row each, and to the right of each the sample that ought to be it."""
     device = generator.embeddings.weight.device
-    latents = torch.from_numpy(pictures.latents[:, :count])
+    latents = pictures.latents[:, :count]
     classes = torch.eye(len(latents))
     rows = []
     for index in range(latents.shape[1]):  # all classes in each batch
         fakes = generator(latents[:, index].to(device), classes.to(device)).float().cpu()
-        rows += [torch.from_numpy(pictures.images[:, index]).float() / 127.5 - 1, fakes]
+        rows += [pictures.images[:, index].float().cpu() / 127.5 - 1, fakes]
     sheet = torch.stack(rows, 1).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     Image.fromarray(((sheet + 1) * 127.5).round().clamp(0, 255).byte().numpy()).save(path)
 
@@ -493,19 +623,20 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     saved = shown = begun
     every = 20
     while trainer.images < settings["images"] and trainer.seconds < settings["minutes"] * 60:
-        figures = trainer.advance(pictures)
+        answers = trainer.advance(pictures)
         now = time.monotonic()
         trainer.seconds = before + now - begun
         if trainer.step % every == 0:
             row = [trainer.step, trainer.images, round(trainer.seconds, 1)]
+            values = [float(answer) for answer in answers]
             with curves.open("a", newline="") as file:
-                csv.writer(file).writerow(row + [round(figure, 5) for figure in figures])
+                csv.writer(file).writerow(row + [round(value, 5) for value in values])
             if trainer.step % (5 * every) == 0:
                 logger.info(
                     "step %d images %d %.0f s: discriminator %.3f deceit %.3f drawn %.2f fake %.2f"
                     " pyramid %.3f lpips %.3f maps %.3f means %.3f",
                     *row,
-                    *figures,
+                    *values,
                 )
         if now - saved > settings["checkpoint_seconds"]:
             save(trainer.state(), checkpoint)
@@ -521,7 +652,7 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
         "images": trainer.images,
         "hours": trainer.seconds / 3600,
         "grown": any(group["kept"] for group in trainer.generator_optimizer.param_groups),
-        "pictures": int(np.prod(pictures.images.shape[:2])),
+        "pictures": pictures.images.shape[:2].numel(),
         "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,
         "generator_parameters": sum(parameter.numel() for parameter in trainer.generator_parameters),

@@ -343,8 +343,8 @@ def test_every_step_has_three_pairs_of_four(shard):
     paired = (z == own).all(1)
     assert paired.tolist() == [True, True, True, False] * 2
     for image, label, latents in zip(images, classes.argmax(1), own, strict=True):
-        at = (torch.from_numpy(pictures.latents[label]) == latents).all(1).nonzero().item()
-        assert torch.equal(image, torch.from_numpy(pictures.images[label, at]).float() / 127.5 - 1)
+        at = (pictures.latents[label] == latents).all(1).nonzero().item()
+        assert torch.equal(image, pictures.images[label, at].float() / 127.5 - 1)
 
 
 def test_features_that_only_some_pictures_have_are_learned_by_their_mean_and_not_their_median():

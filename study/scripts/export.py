@@ -29,7 +29,7 @@ def main() -> None:
         config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     if arguments.checkpoint:
-        trainer.restore(torch.load(arguments.checkpoint, weights_only=True))
+        trainer.restore(torch.load(arguments.checkpoint, weights_only=True, map_location=trainer.device))
     export(
         trainer.averaged(),
         trainer.discriminator.as_discriminator(),

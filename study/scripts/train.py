@@ -30,7 +30,7 @@ def main() -> None:
             parser.error("train.weight_lpips is above 0: give --squeezenet")
         perceptual = Perceptual("squeeze", arguments.squeezenet, device=config["train"]["device"])
     trainer = Trainer(config["generator"], config["discriminator"], config["train"], perceptual)
-    train(trainer, Pictures(sorted(arguments.pictures)), arguments.folder)
+    train(trainer, Pictures(sorted(arguments.pictures), trainer.device), arguments.folder)
 
 
 if __name__ == "__main__":
