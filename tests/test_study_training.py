@@ -110,6 +110,18 @@ def test_a_killed_training_goes_on_to_the_same_bytes(shard, tmp_path):
     assert steps[0] == steps[1]
 
 
+def test_a_generator_that_the_pipeline_cannot_load_is_refused_before_the_first_step(tmp_path):
+    for config in sorted((ROOT / "study" / "config" / "generator").glob("*.yaml")):
+        (tmp_path / "config.json").write_text(json.dumps(OmegaConf.to_container(OmegaConf.load(config))))
+        assert read_config(tmp_path / "config.json").output_dim in (64, 128)
+    leap = "generator.layers=[[true,16,8],[false,8,4],[true,4,1]]"  # a block keeps its width or halves it
+    command = [sys.executable, "-m", "study.scripts.train", "--pictures", "none.npz", "--folder", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
+    run = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "check": False}
+    said = subprocess.run([*command, *OVERRIDES, leap], **run)
+    assert said.returncode and "layer 2 does not fit its neighbours" in said.stderr
+
+
 @pytest.mark.slow
 def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp_path):
     with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
