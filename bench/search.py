@@ -1,0 +1,367 @@
+"""How near a search comes for how much computing: `make bench-search`.
+
+    python bench/search.py --picture wanderer.jpg --backbone squeezenet1_1-b8a52dc0.pth --only halving descent
+    python bench/search.py ... --device cuda --seconds 300
+
+Targets: a painting, the embedded study, samples of the generator itself, and pictures of its world that it never saw.
+Each method makes eight independent runs towards each target; a run's result at a budget is the nearest point that it
+saw, measured once more in float32. A unit is an image forward and backward; an image forward alone is a third.
+
+A piece is a method, an objective and some targets. Its rows are added to --table when it is done, and a row that is
+there is not computed again: the bench goes on wherever it was stopped, takes tables of other machines (--merge), and
+leaves out what would not be done within --seconds. bench/search_report.py makes the page of the table.
+"""
+
+import argparse
+import csv
+import json
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "bench"), str(ROOT)]
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: threads that wait do not spin
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from approach.biggan.precision import keep_memory  # noqa: E402
+from landscape import OBJECTIVES, Landscape, Yardstick, open_landscape, wait, warm_up  # noqa: E402
+from searchers import BasinCMA, EigenCMA, Pool, PublishedAdam, plain  # noqa: E402
+
+logger = logging.getLogger("bench")
+
+BUDGETS = (300, 900, 2_400, 2_700, 7_200, 21_600)
+RUNS = 8
+SLACK = 1.02  # a method whose published settings take a little more than a budget counts as within it
+COLUMNS = ["objective_name", "method", "target", "run", "budget", "units", "objective", "l1", "lpips", "l2", "ssim",
+           "discriminator", "lpips-alex", "lpips-vgg"]  # fmt: skip
+
+
+class Search(Protocol):
+    """What searchers.py holds."""
+
+    cost: float
+
+    def search(self, landscape: Landscape, which: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The best value [N] and point [N, 256] of N runs."""
+
+
+STAGES = ((24, 30), (12, 40), (6, 70), (2, 200), (1, 200))
+HALVING = Pool(pool=480, stages=STAGES)
+
+METHODS: dict[str, Search] = {
+    # plain gradient descent: today's defaults, and what else they could be, at 300 units each
+    "descent": plain(),
+    "descent lr 0.1": plain(lr=0.1),
+    "descent lr 0.2": plain(lr=0.2),
+    "descent lr 0.1, decay 0.5": plain(lr=0.1, decay=0.5),
+    "descent lr 0.2, decay 0.5": plain(lr=0.2, decay=0.5),
+    "descent lr 0.1, decay 0.75": plain(lr=0.1, decay=0.75),
+    "descent lr 0.1, class ratio 4": plain(lr=0.1, ratio=4.0),
+    "descent lr 0.1, warmup 0.02": plain(lr=0.1, warmup=0.02),
+    "descent best of 60": plain(280, pick=60),
+    "descent lr 0.1, best of 60": plain(280, pick=60, lr=0.1),
+    "descent lr 0.1, best of 180": plain(240, pick=180, lr=0.1),
+    "descent lr 0.1, one class": plain(lr=0.1, start="label"),
+    "descent lr 0.1, one class, best of 60": plain(280, pick=60, lr=0.1, start="label"),
+    "descent embedding": plain(classes="embedding"),
+    "descent lr 0.1, embedding": plain(lr=0.1, classes="embedding"),
+    "descent lr 0.1, embedding, best of 60": plain(280, pick=60, lr=0.1, classes="embedding"),
+    "descent lr 0.1, eigenbasis": plain(lr=0.1, classes="eigen"),
+    # rivals, from their published settings
+    "pix2latent Adam": PublishedAdam(),
+    "pix2latent CMA": BasinCMA(rounds=200, steps=0, last=300),
+    "pix2latent BasinCMA": BasinCMA(),
+    "best of 500, Adam": plain(500, pick=500, warmup=0.0, decay=0.0),
+    "eigenbasis Adam": Pool(pool=1, stages=((1, 300),), lr=0.05, classes="eigen", warmup=0.0, decay=0.0),
+    "eigenbasis CMA, Adam": EigenCMA(),
+    # successive halving, smaller, and with each of its parts left out or changed
+    "halving": HALVING,
+    "halving of 300": Pool(pool=90, stages=((4, 20), (2, 30), (1, 130))),
+    "halving of 900": Pool(pool=180, stages=((9, 30), (5, 40), (2, 70), (1, 230))),
+    "halving, no preselection": replace(HALVING, pool=24),
+    "halving, no dropping": replace(HALVING, stages=((4, 540),)),
+    "halving, moments begin anew": replace(HALVING, carry=False),
+    "halving, lr 0.05": replace(HALVING, lr=0.05),
+    "halving, lr 0.2": replace(HALVING, lr=0.2),
+    "halving, softmax": replace(HALVING, classes="softmax"),
+    "halving, one class": replace(HALVING, start="label"),
+    "halving, eigenbasis": replace(HALVING, classes="eigen"),
+    # each part alone, on today's descent
+    "descent and preselection": plain(300, pick=69),  # 480 points for seven descents
+    "descent and dropping": replace(HALVING, pool=24, lr=0.05, classes="softmax", warmup=0.05, decay=0.25),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A method towards some targets, up to the largest of its budgets."""
+
+    method: str
+    targets: tuple[str, ...]
+    most: int
+    objective: str = "l1-lpips"
+
+    @property
+    def repeats(self) -> int:
+        """How often the method is begun anew in a run."""
+        return max(1, int(self.most * SLACK / METHODS[self.method].cost))
+
+    @property
+    def budgets(self) -> dict[int, int]:
+        """The budgets that the method fits into, and how often."""
+        cost = METHODS[self.method].cost
+        fits = {budget: int(budget * SLACK / cost) for budget in BUDGETS if budget <= self.most}
+        return {budget: times for budget, times in fits.items() if times}
+
+    def units(self, targets: int, runs: int) -> float:
+        """What it takes."""
+        return METHODS[self.method].cost * self.repeats * targets * runs
+
+
+def agenda(names: list[str]) -> list[Piece]:
+    """What is to be done, the most telling first; names are the landscape's targets."""
+    paintings = [name for name in names if not name.startswith(("own-", "unseen-"))]
+
+    def some(own: int, unseen: int) -> tuple[str, ...]:
+        mine = [f"own-{index}" for index in range(own)] + [f"unseen-{index}" for index in range(unseen)]
+        return tuple(paintings + [name for name in mine if name in names])
+
+    every, both_tens, ten = some(20, 10), some(10, 10), some(4, 4)
+    candidates = [name for name in METHODS if name.startswith("descent ") and " and " not in name]
+    parts = [name for name in METHODS if name.startswith("halving,") or name.startswith("descent and ")]
+    plan = [
+        Piece("halving", every, 2_400),
+        Piece("descent", every, 2_700),
+        Piece("pix2latent BasinCMA", ten, 21_600),
+        *(Piece(name, both_tens, 300) for name in candidates),
+        *(Piece(name, ten, 300, "l1-ssim") for name in ["descent", *candidates]),
+        *(Piece(name, ten, 2_400) for name in parts),
+        Piece("descent lr 0.1", ten, 2_400),
+        Piece("descent embedding", ten, 2_400),
+        Piece("pix2latent Adam", ten, 2_700),
+        Piece("best of 500, Adam", ten, 2_700),
+        Piece("eigenbasis Adam", ten, 2_700),
+        Piece("eigenbasis CMA, Adam", ten, 2_700),
+        Piece("halving of 300", ten, 300),
+        Piece("halving of 900", ten, 900),
+        Piece("pix2latent CMA", ten, 7_200),
+        Piece("halving", ten, 21_600),
+        Piece("descent", ten, 21_600),
+        Piece("halving", ten, 2_400, "l1-ssim"),
+        Piece("pix2latent Adam", ten, 21_600),
+        Piece("best of 500, Adam", ten, 21_600),
+        Piece("eigenbasis Adam", ten, 21_600),
+        Piece("eigenbasis CMA, Adam", ten, 21_600),
+        Piece("pix2latent BasinCMA", both_tens, 21_600),
+        Piece("halving", both_tens, 21_600),
+        Piece("descent", both_tens, 21_600),
+    ]
+    return plan
+
+
+Key = tuple[str, str, str, int]  # objective, method, target, budget
+
+
+class Table:
+    """The rows so far, in a file that each piece adds to."""
+
+    def __init__(self, path: Path, others: Sequence[Path] = ()):
+        self.path, self.runs = path, {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            with path.open("w", newline="") as file:
+                csv.writer(file).writerow(COLUMNS)
+        for row in self.rows():
+            self.note(row)
+        for other in others:
+            with other.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["run"]) not in self.runs.get(key_of(row), set())]
+            self.add(rows)
+
+    def rows(self) -> list[dict]:
+        """All of them."""
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def note(self, row: dict) -> None:
+        """Remember that a row is there."""
+        self.runs.setdefault(key_of(row), set()).add(int(row["run"]))
+
+    def add(self, rows: list[dict]) -> None:
+        """Write rows to the end of the file."""
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer.writerows(rows)
+        for row in rows:
+            self.note(row)
+
+    def lacks(self, piece: Piece, runs: int) -> list[str]:
+        """The targets of a piece that are not done, at any of its budgets."""
+        return [
+            target for target in piece.targets
+            if any(len(self.runs.get((piece.objective, piece.method, target, budget), ())) < runs
+                   for budget in piece.budgets)
+        ]  # fmt: skip
+
+
+def key_of(row: dict) -> Key:
+    """What a row is about."""
+    return row["objective_name"], row["method"], row["target"], int(row["budget"])
+
+
+def measured(
+    piece: Piece, targets: list[str], runs: int, landscape: Landscape, yardstick: Yardstick
+) -> tuple[list[dict], Tensor]:
+    """The rows of a piece for some targets, and the points [rows, 256] that they are about.
+
+    A run's repeats are seeded alike for all methods and targets, so that their starts can be compared in pairs.
+    """
+    repeats = piece.repeats
+    seeds = [1_000 * run + repeat for _ in targets for run in range(runs) for repeat in range(repeats)]
+    places = torch.tensor([landscape.names.index(target) for target in targets], device=landscape.device)
+    which = places.repeat_interleave(runs * repeats)
+    values, points = METHODS[piece.method].search(landscape, which, seeds)
+    values, points = values.view(-1, repeats), points.view(len(values) // repeats, repeats, -1)
+    rows, chosen, goals = [], [], []
+    for budget, times in piece.budgets.items():
+        nearest = values[:, :times].argmin(1)
+        chosen.append(points[torch.arange(len(points), device=points.device), nearest])
+        goals.append(places.repeat_interleave(runs))
+        units = times * METHODS[piece.method].cost
+        rows += [
+            {"objective_name": piece.objective, "method": piece.method, "target": target, "run": run, "budget": budget,
+             "units": round(units)}
+            for target in targets for run in range(runs)
+        ]  # fmt: skip
+    found = yardstick.measure(landscape, torch.cat(chosen), torch.cat(goals))
+    for row, values_of in zip(rows, found, strict=True):
+        row.update({name: f"{value:.6g}" for name, value in values_of.items()})
+    return rows, torch.cat(chosen)
+
+
+@dataclass
+class Clock:
+    """How much is left of the seconds, and how fast units are done."""
+
+    until: float
+    seconds: float = 0.0
+    units: float = 0.0
+
+    def fits(self, units: float) -> float:
+        """The share of so many units that can be done in time."""
+        left = self.until - time.monotonic()
+        if self.until == float("inf") or not self.units:
+            return 1.0
+        return left * self.units / self.seconds / units
+
+
+def run_piece(piece: Piece, table: Table, runs: int, together: int, clock: Clock, landscape: Landscape,
+              yardstick: Yardstick, points: dict) -> None:  # fmt: skip
+    """Do what a piece lacks, `together` targets at a time, as far as there is time."""
+    while targets := table.lacks(piece, runs)[:together]:
+        fits = clock.fits(piece.units(len(targets), runs))
+        targets = targets[: int(len(targets) * min(1.0, fits))]
+        if not targets:
+            logger.info("left out for want of time: %s, %s", piece.method, piece.objective)
+            return
+        began, before = time.monotonic(), landscape.units
+        rows, chosen = measured(piece, targets, runs, landscape, yardstick)
+        wait(landscape.device)
+        table.add([row for row in rows if row["run"] not in table.runs.get(key_of(row), set())])
+        for row, point in zip(rows, chosen, strict=True):
+            if row["run"] == 0:
+                points["|".join(map(str, key_of(row)))] = point.half().cpu()
+        seconds, units = time.monotonic() - began, landscape.units - before
+        clock.seconds, clock.units = clock.seconds + seconds, clock.units + units
+        logger.info("%s, %s, %d targets x %d runs to %d: %.0f units in %.1f s", piece.method, piece.objective,
+                    len(targets), runs, piece.most, units, seconds)  # fmt: skip
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--generator", type=Path, default=ROOT / "resources" / "study", help="config.json and weights")
+    parser.add_argument("--picture", type=Path, help="a painting as a target")
+    parser.add_argument("--backbone", type=Path, required=True, help="torchvision's weights of squeezenet1_1")
+    parser.add_argument("--second", type=Path, help="torchvision's weights of another LPIPS net, as a metric")
+    parser.add_argument("--second-net", default="alex", choices=["alex", "vgg"])
+    parser.add_argument("--table", type=Path, default=ROOT / "results" / "bench" / "search" / "search.csv")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="tables of other machines")
+    parser.add_argument("--only", nargs="+", metavar="METHOD", choices=list(METHODS))
+    parser.add_argument("--targets", nargs="+", help="only these")
+    parser.add_argument("--objective", choices=list(OBJECTIVES), help="only this")
+    parser.add_argument("--most", type=int, default=max(BUDGETS), help="the largest budget")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--own", type=int, default=20)
+    parser.add_argument("--unseen", type=int, default=10)
+    parser.add_argument("--together", type=int, help="targets at a time; default: one on a CPU, all on a GPU")
+    parser.add_argument("--chunk", type=int, help="images at a time")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", help="of the search; default: tf32 on a GPU. Arrivals are measured in float32")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="leave out what would take longer")
+    return parser.parse_args(arguments)
+
+
+def wanted(plan: list[Piece], options: argparse.Namespace) -> list[Piece]:
+    """What of the agenda was asked for."""
+    return [
+        replace(piece, targets=tuple(name for name in piece.targets if name in (options.targets or piece.targets)))
+        for piece in plan
+        if piece.method in (options.only or METHODS)
+        and piece.most <= options.most
+        and piece.objective == (options.objective or piece.objective)
+    ]
+
+
+def main(arguments: list[str] | None = None) -> Table:
+    """Do what is lacking."""
+    began = time.monotonic()
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    on_gpu = options.device.startswith("cuda")
+    if not on_gpu:
+        keep_memory()
+    paintings = {"painting": options.picture} if options.picture else {}
+    study = ROOT / "resources" / "study" / "target.png"
+    landscape = open_landscape(
+        options.generator, options.backbone, {**paintings, "study": study}, own=options.own, unseen=options.unseen,
+        device=options.device, precision=options.precision or ("tf32" if on_gpu else "float32"), chunk=options.chunk,
+        compiled=options.compile,
+    )  # fmt: skip
+    discriminator = options.generator / "discriminator.safetensors"
+    yardstick = Yardstick(landscape, discriminator, options.second, options.second_net)
+    warm_up(landscape)
+    table = Table(options.table, options.merge)
+    points: dict[str, Tensor] = {}
+    other = replace(landscape, terms=OBJECTIVES["l1-ssim"], features=[])
+    landscapes = {"l1-lpips": landscape, "l1-ssim": other}
+    clocks = {name: Clock(began + options.seconds) for name in landscapes}
+    together = options.together or (len(landscape.names) if on_gpu else 1)
+    for piece in wanted(agenda(landscape.names), options):
+        of = piece.objective
+        run_piece(piece, table, options.runs, together, clocks[of], landscapes[of], yardstick, points)
+    if points:
+        torch.save(points, options.table.with_suffix(".pt"))
+    about = {
+        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "torch": torch.__version__, "precision": landscape.precision, "compiled": landscape.generator.compiled,
+        "chunk": landscape.chunk, "seconds": round(time.monotonic() - began, 1),
+        "units": {name: round(one.units) for name, one in landscapes.items()},
+        "generator": str(options.generator.name), "runs": options.runs,
+    }  # fmt: skip
+    options.table.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
+    return table
+
+
+if __name__ == "__main__":
+    main()
