@@ -6,7 +6,7 @@ BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test fuzz unlock quick lint format docs closures bench first-contact weights extras release clean
+.PHONY: demo test fuzz unlock quick lint format docs closures bench bench-search first-contact weights extras release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -41,6 +41,10 @@ closures: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/inversion.py
+
+# The painting and SqueezeNet's weights: `make weights` fetches both. Hours on a CPU; begun again, it goes on.
+bench-search: $(INSTALLED)
+	$(BIN)/python bench/search.py --picture $(PICTURE) --backbone $(BACKBONE)
 
 unlock: $(INSTALLED)
 	$(BIN)/snakemake --unlock

@@ -209,7 +209,7 @@ class Yardstick:
     """One float32 evaluation for every arrival: the objective's terms, and metrics that nobody descended."""
 
     def __init__(self, landscape: Landscape, discriminator: Path | None, second: Path | None, net: str = "alex"):
-        self.discriminator = None
+        self.discriminator, self.device = None, landscape.device
         if discriminator and discriminator.is_file():
             self.discriminator = load_discriminator(discriminator, discriminator.with_suffix(".json"))
             self.discriminator = self.discriminator.to(landscape.device)

@@ -21,7 +21,7 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +34,8 @@ from torch import Tensor  # noqa: E402
 
 from approach.biggan.precision import keep_memory  # noqa: E402
 from landscape import OBJECTIVES, Landscape, Yardstick, open_landscape, wait, warm_up  # noqa: E402
-from searchers import BasinCMA, EigenCMA, Pool, PublishedAdam, plain  # noqa: E402
+from meeting import Meeting, Seat  # noqa: E402
+from searchers import BasinCMA, EigenCMA, Pool, PublishedAdam, eigenbasis, plain  # noqa: E402
 
 logger = logging.getLogger("bench")
 
@@ -49,6 +50,7 @@ class Search(Protocol):
     """What searchers.py holds."""
 
     cost: float
+    members: int
 
     def search(self, landscape: Landscape, which: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The best value [N] and point [N, 256] of N runs."""
@@ -121,6 +123,11 @@ class Piece:
         cost = METHODS[self.method].cost
         fits = {budget: int(budget * SLACK / cost) for budget in BUDGETS if budget <= self.most}
         return {budget: times for budget, times in fits.items() if times}
+
+    @property
+    def width(self) -> int:
+        """Images that a run asks for at a time, at most."""
+        return METHODS[self.method].members * self.repeats
 
     def units(self, targets: int, runs: int) -> float:
         """What it takes."""
@@ -218,72 +225,105 @@ def key_of(row: dict) -> Key:
     return row["objective_name"], row["method"], row["target"], int(row["budget"])
 
 
-def measured(
-    piece: Piece, targets: list[str], runs: int, landscape: Landscape, yardstick: Yardstick
-) -> tuple[list[dict], Tensor]:
-    """The rows of a piece for some targets, and the points [rows, 256] that they are about.
+def searched(piece: Piece, targets: list[str], runs: int, seat: Seat | Landscape) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and points of all runs and repeats, and which target each is of.
 
     A run's repeats are seeded alike for all methods and targets, so that their starts can be compared in pairs.
     """
-    repeats = piece.repeats
-    seeds = [1_000 * run + repeat for _ in targets for run in range(runs) for repeat in range(repeats)]
-    places = torch.tensor([landscape.names.index(target) for target in targets], device=landscape.device)
-    which = places.repeat_interleave(runs * repeats)
-    values, points = METHODS[piece.method].search(landscape, which, seeds)
-    values, points = values.view(-1, repeats), points.view(len(values) // repeats, repeats, -1)
+    seeds = [1_000 * run + repeat for _ in targets for run in range(runs) for repeat in range(piece.repeats)]
+    places = torch.tensor([seat.names.index(target) for target in targets], device=seat.device)
+    which = places.repeat_interleave(runs * piece.repeats)
+    return *METHODS[piece.method].search(seat, which, seeds), which
+
+
+def measured(
+    piece: Piece, targets: list[str], runs: int, found: tuple[Tensor, Tensor, Tensor], landscape: Landscape,
+    yardstick: Yardstick,
+) -> tuple[list[dict], Tensor]:  # fmt: skip
+    """The rows of a piece for some targets, and the points [rows, 256] that they are about."""
+    values, points, which = (part.view(len(targets) * runs, piece.repeats, *part.shape[1:]) for part in found)
     rows, chosen, goals = [], [], []
     for budget, times in piece.budgets.items():
         nearest = values[:, :times].argmin(1)
         chosen.append(points[torch.arange(len(points), device=points.device), nearest])
-        goals.append(places.repeat_interleave(runs))
-        units = times * METHODS[piece.method].cost
+        goals.append(which[:, 0])
         rows += [
             {"objective_name": piece.objective, "method": piece.method, "target": target, "run": run, "budget": budget,
-             "units": round(units)}
+             "units": round(times * METHODS[piece.method].cost)}
             for target in targets for run in range(runs)
         ]  # fmt: skip
-    found = yardstick.measure(landscape, torch.cat(chosen), torch.cat(goals))
-    for row, values_of in zip(rows, found, strict=True):
+    metrics = yardstick.measure(landscape, torch.cat(chosen), torch.cat(goals))
+    for row, values_of in zip(rows, metrics, strict=True):
         row.update({name: f"{value:.6g}" for name, value in values_of.items()})
     return rows, torch.cat(chosen)
 
 
 @dataclass
-class Clock:
-    """How much is left of the seconds, and how fast units are done."""
+class Bench:
+    """Goes through the pieces, so many rows at a time as the device bears, until the time is up."""
 
+    table: Table
+    landscapes: dict[str, Landscape]
+    yardstick: Yardstick
+    runs: int
+    together: int
+    rows: int
     until: float
+    points: dict[str, Tensor] = field(default_factory=dict)
+    meeting: Meeting = field(default_factory=Meeting)
+    open: dict[int, tuple[Piece, list[str], Seat]] = field(default_factory=dict)
     seconds: float = 0.0
-    units: float = 0.0
 
-    def fits(self, units: float) -> float:
-        """The share of so many units that can be done in time."""
-        left = self.until - time.monotonic()
-        if self.until == float("inf") or not self.units:
-            return 1.0
-        return left * self.units / self.seconds / units
+    @property
+    def units(self) -> float:
+        """Done so far, by all."""
+        return sum(landscape.units for landscape in self.landscapes.values())
 
+    def go(self, plan: list[Piece]) -> None:
+        """Do what the pieces lack."""
+        waiting = [(piece, target) for piece in plan for target in self.chunks(piece)]
+        while waiting or self.open:
+            while waiting and (not self.open or self.width() < self.rows):
+                self.begin(*waiting.pop(0))
+            began = time.monotonic()
+            done = self.meeting.round()
+            wait(self.yardstick.device)
+            self.seconds += time.monotonic() - began
+            for seat in done:
+                self.end(*self.open.pop(id(seat)))
 
-def run_piece(piece: Piece, table: Table, runs: int, together: int, clock: Clock, landscape: Landscape,
-              yardstick: Yardstick, points: dict) -> None:  # fmt: skip
-    """Do what a piece lacks, `together` targets at a time, as far as there is time."""
-    while targets := table.lacks(piece, runs)[:together]:
-        fits = clock.fits(piece.units(len(targets), runs))
-        targets = targets[: int(len(targets) * min(1.0, fits))]
+    def chunks(self, piece: Piece) -> list[list[str]]:
+        """The targets that a piece lacks, `together` at a time."""
+        targets = self.table.lacks(piece, self.runs)
+        return [targets[first : first + self.together] for first in range(0, len(targets), self.together)]
+
+    def width(self) -> int:
+        """Rows that the open pieces put into a round, at most."""
+        return sum(len(targets) * piece.width * self.runs for piece, targets, _ in self.open.values())
+
+    def begin(self, piece: Piece, targets: list[str]) -> None:
+        """Begin a piece, for as many of its targets as there is time for."""
+        targets = [target for target in targets if target in self.table.lacks(piece, self.runs)]
+        if self.units and self.until < float("inf") and targets:
+            owed = sum(piece.units(len(some), self.runs) - seat.units for piece, some, seat in self.open.values())
+            fits = (self.until - time.monotonic()) * self.units / self.seconds - max(0.0, owed)
+            targets = targets[: max(0, int(len(targets) * fits / piece.units(len(targets), self.runs)))]
         if not targets:
-            logger.info("left out for want of time: %s, %s", piece.method, piece.objective)
             return
-        began, before = time.monotonic(), landscape.units
-        rows, chosen = measured(piece, targets, runs, landscape, yardstick)
-        wait(landscape.device)
-        table.add([row for row in rows if row["run"] not in table.runs.get(key_of(row), set())])
+        seat = self.meeting.open(
+            self.landscapes[piece.objective], lambda seat: searched(piece, targets, self.runs, seat)
+        )
+        self.open[id(seat)] = piece, targets, seat
+
+    def end(self, piece: Piece, targets: list[str], seat: Seat) -> None:
+        """Measure what a piece found, and write it down."""
+        rows, chosen = measured(piece, targets, self.runs, seat.result, seat.landscape, self.yardstick)
+        self.table.add([row for row in rows if row["run"] not in self.table.runs.get(key_of(row), set())])
         for row, point in zip(rows, chosen, strict=True):
             if row["run"] == 0:
-                points["|".join(map(str, key_of(row)))] = point.half().cpu()
-        seconds, units = time.monotonic() - began, landscape.units - before
-        clock.seconds, clock.units = clock.seconds + seconds, clock.units + units
-        logger.info("%s, %s, %d targets x %d runs to %d: %.0f units in %.1f s", piece.method, piece.objective,
-                    len(targets), runs, piece.most, units, seconds)  # fmt: skip
+                self.points["|".join(map(str, key_of(row)))] = point.half().cpu()
+        logger.info("%s, %s, %d targets to %d; %.0f units a second so far", piece.method, piece.objective,
+                    len(targets), piece.most, self.units / self.seconds)  # fmt: skip
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -305,6 +345,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--unseen", type=int, default=10)
     parser.add_argument("--together", type=int, help="targets at a time; default: one on a CPU, all on a GPU")
     parser.add_argument("--chunk", type=int, help="images at a time")
+    parser.add_argument("--rows", type=int, help="images in a round of all searches under way")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", help="of the search; default: tf32 on a GPU. Arrivals are measured in float32")
     parser.add_argument("--compile", action="store_true")
@@ -342,21 +383,21 @@ def main(arguments: list[str] | None = None) -> Table:
     yardstick = Yardstick(landscape, discriminator, options.second, options.second_net)
     warm_up(landscape)
     table = Table(options.table, options.merge)
-    points: dict[str, Tensor] = {}
     other = replace(landscape, terms=OBJECTIVES["l1-ssim"], features=[])
-    landscapes = {"l1-lpips": landscape, "l1-ssim": other}
-    clocks = {name: Clock(began + options.seconds) for name in landscapes}
+    plan = wanted(agenda(landscape.names), options)
     together = options.together or (len(landscape.names) if on_gpu else 1)
-    for piece in wanted(agenda(landscape.names), options):
-        of = piece.objective
-        run_piece(piece, table, options.runs, together, clocks[of], landscapes[of], yardstick, points)
-    if points:
-        torch.save(points, options.table.with_suffix(".pt"))
+    bench = Bench(table, {"l1-lpips": landscape, "l1-ssim": other}, yardstick, options.runs, together,
+                  options.rows or (3 * landscape.chunk if on_gpu else 1), began + options.seconds)  # fmt: skip
+    if any("eigen" in piece.method for piece in plan):
+        eigenbasis(landscape)
+    bench.go(plan)
+    if bench.points:
+        torch.save(bench.points, options.table.with_suffix(".pt"))
     about = {
         "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
         "torch": torch.__version__, "precision": landscape.precision, "compiled": landscape.generator.compiled,
         "chunk": landscape.chunk, "seconds": round(time.monotonic() - began, 1),
-        "units": {name: round(one.units) for name, one in landscapes.items()},
+        "units": {name: round(one.units) for name, one in bench.landscapes.items()},
         "generator": str(options.generator.name), "runs": options.runs,
     }  # fmt: skip
     options.table.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")

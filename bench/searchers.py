@@ -1,8 +1,9 @@
 """The searches that bench/search.py compares, each for N independent runs at once.
 
-A search is a small frozen dataclass with `cost`, the units that one run takes (an image forward and backward is one, an
-image forward alone a third), and `search`, which returns the best value [N] and point [N, 256] that each run saw. A
-run is a pure function of its seed and target, whoever runs beside it; to rounding.
+A search is a small frozen dataclass with `cost`, the units that one run takes (an image forward and backward is one,
+an image forward alone a third), `members`, the images that it asks gradients of at a time, and `search`, which returns
+the best value [N] and point [N, 256] that each run saw. A run is a pure function of its seed and target, whoever runs
+beside it; to rounding.
 """
 
 import math
@@ -234,17 +235,21 @@ class Pool:
     @property
     def cost(self) -> float:
         """Units of one run."""
-        looked_at = self.pool / 3 if self.pool > self.stages[0][0] else 0
+        looked_at = self.pool / 3 if self.pool > self.members else 0
         return looked_at + sum(members * steps for members, steps in self.stages)
+
+    @property
+    def members(self) -> int:
+        """Of the first stage."""
+        return self.stages[0][0]
 
     def search(self, landscape: Landscape, which: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The best value [N] and point [N, 256] of runs towards targets which [N]."""
         space = space_of(landscape, self.classes)
         best = Best(len(seeds), 2 * space.z_dim, landscape.device)
         starts = draw(landscape, seeds, self.pool, self.start)
-        members = self.stages[0][0]
-        if self.pool > members:
-            starts = nearest(landscape, starts, which, members, best)
+        if self.pool > self.members:
+            starts = nearest(landscape, starts, which, self.members, best)
         adam = Adam.begin(space.begin(starts))
         rates = space.rates(self.lr, self.ratio, adam.x)
         total = sum(steps for _, steps in self.stages)
@@ -287,6 +292,7 @@ class PublishedAdam:
     steps: int = 500
     lr: float = 0.05
     class_lr: float = 0.01
+    members: int = 1
 
     @property
     def cost(self) -> float:
@@ -392,12 +398,12 @@ class BasinCMA:
     lr: float = 0.05
     class_lr: float = 0.01
     sigma: float = 1.0
-    population: int = 18  # what CMA asks for in 128 dimensions
+    members: int = 18  # what CMA asks for in 128 dimensions
 
     @property
     def cost(self) -> float:
         """Units of one run; its classifier costs none."""
-        return self.population * (self.rounds * (self.steps + 1 / 3) + self.last)
+        return self.members * (self.rounds * (self.steps + 1 / 3) + self.last)
 
     def search(self, landscape: Landscape, which: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """As Pool.search."""
@@ -405,7 +411,7 @@ class BasinCMA:
         best = Best(len(seeds), 2 * space.z_dim, landscape.device)
         labels = classify(landscape, which, seeds)
         evolution = Evolution(torch.zeros(len(seeds), space.z_dim, device=landscape.device), self.sigma, seeds)
-        assert evolution.population == self.population
+        assert evolution.population == self.members
         for _ in range(self.rounds):
             asked = evolution.ask()
             points = space.hold(of_class(landscape, labels, asked))

@@ -3,7 +3,9 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,6 +34,17 @@ SMALL = {
     "basin": BasinCMA(rounds=1, steps=1, last=1),
     "eigen cma": EigenCMA(rounds=2, steps=2),
 }
+
+
+class Painter:
+    """Pictures by one matrix, with what else a generator has."""
+
+    def __init__(self, generator, matrix):
+        vars(self).update(vars(generator))
+        self.matrix = matrix
+
+    def __call__(self, points):
+        return points @ self.matrix
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +78,19 @@ def test_a_run_is_the_same_in_company_and_says_where_it_was(landscape, monkeypat
         assert spent == pytest.approx(2 * SMALL[name].cost)
 
 
-def test_the_metrics_eigenbasis(folder, backbones, monkeypatch):
+def test_the_metrics_eigenbasis(landscape, monkeypatch):
+    """Of squared distances of pictures that a matrix makes of the conditioning: that matrix's singular vectors."""
+    matrix = torch.randn(256, 3 * 16, generator=torch.Generator().manual_seed(0)) / 16
+    generator = SimpleNamespace(
+        config=landscape.generator.config, embedding=landscape.generator.embedding, truncation=1
+    )
+    painter = Painter(generator, matrix)
+    squares = SimpleNamespace(features=lambda images: images, distance=lambda a, b: (a - b).square().mean(1))
     monkeypatch.setitem(searchers.METRIC_POINTS, "cpu", 1)
-    landscape = open_landscape(folder, backbones["squeeze"], {}, own=1, unseen=0)
-    values, basis = searchers.eigenbasis(landscape)
-    assert values[0] > 0 and (values.diff() <= 0).all()
-    torch.testing.assert_close(basis.T @ basis, torch.eye(256), atol=1e-4, rtol=0)
+    values, basis = searchers._eigenbasis(replace(landscape, generator=painter, perceptual=squares))
+    _, lengths, axes = torch.linalg.svd(matrix.T)
+    torch.testing.assert_close(values[:48], 2 / 48 * lengths**2, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close((axes[:10] @ basis[:, :10]).abs(), torch.eye(10), atol=0.02, rtol=0)
 
 
 def test_plain_descent_is_the_pipelines(folder, backbones):
@@ -110,7 +130,7 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
     monkeypatch.setattr(search, "agenda", lambda names: pieces)
     words = ["--generator", str(folder), "--backbone", str(backbones["squeeze"]), "--own", "1", "--unseen", "0",
              "--runs", "2", "--table", str(tmp_path / "search.csv")]  # fmt: skip
-    search.main([*words, "--only", "halving"])
+    search.main([*words, "--only", "halving", "--rows", "100"])  # the two targets beside one another
     first = (tmp_path / "search.csv").read_text()
     table = search.main(words)
     assert (tmp_path / "search.csv").read_text().startswith(first)
