@@ -7,6 +7,7 @@ on all targets go through the networks together.
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def set_compiled(landscape: Landscape, on: bool) -> None:
         landscape.perceptual.set_compiled(on)
 
 
+@contextmanager
+def exactly(landscape: Landscape) -> Iterator[None]:
+    """Compute in float32, whatever the searches do; and uncompiled: the shapes differ, and each would be compiled."""
+    compiled = landscape.generator.compiled
+    set_matrix_precision("float32", landscape.device)
+    set_compiled(landscape, False)
+    yield
+    set_compiled(landscape, compiled)
+    set_matrix_precision(landscape.precision, landscape.device)
+
+
 def warm_up(landscape: Landscape) -> None:
     """Compile and choose kernels before anything counts; where compiling fails, go on without."""
     points = torch.zeros(landscape.chunk, 2 * landscape.generator.config.z_dim, device=landscape.device)
@@ -217,10 +229,12 @@ class Yardstick:
         self.net = net
 
     def measure(self, landscape: Landscape, points: Tensor, which: Tensor) -> list[dict[str, float]]:
+        """What _measure says, computed in float32."""
+        with exactly(landscape):
+            return self._measure(landscape, points, which)
+
+    def _measure(self, landscape: Landscape, points: Tensor, which: Tensor) -> list[dict[str, float]]:
         """Of points [n, 256] against targets which [n]: the objective, l1, lpips, l2, ssim, and what has a net."""
-        set_matrix_precision("float32", landscape.device)
-        compiled = landscape.generator.compiled
-        set_compiled(landscape, False)  # other shapes, which would be compiled for once
         rows: list[dict[str, float]] = [{} for _ in points]
         for target in which.unique().tolist():
             places = (which == target).nonzero().flatten()
@@ -243,6 +257,4 @@ class Yardstick:
                 table = {name: value.tolist() for name, value in found.items()}
                 for place, row in enumerate(part.tolist()):
                     rows[row] = {name: values[place] for name, values in table.items()}
-        set_compiled(landscape, compiled)
-        set_matrix_precision(landscape.precision, landscape.device)
         return rows

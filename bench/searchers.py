@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from approach.biggan.precision import set_matrix_precision
 from approach.inversion.descent import rate
-from landscape import Landscape
+from landscape import Landscape, exactly
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 SQRT2 = math.sqrt(2)
@@ -485,9 +484,8 @@ def eigenbasis(landscape: Landscape) -> tuple[Tensor, Tensor]:
     """
     key = id(landscape.generator)
     if key not in _BASES:
-        set_matrix_precision("float32", landscape.device)  # ten bits are too few for differences
-        _BASES[key] = _eigenbasis(landscape)
-        set_matrix_precision(landscape.precision, landscape.device)
+        with exactly(landscape):  # TF32's ten bits are too few for differences
+            _BASES[key] = _eigenbasis(landscape)
     return _BASES[key]
 
 
