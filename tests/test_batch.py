@@ -10,14 +10,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from approach import devices
 from approach.biggan.config import class_names, read_config
+from approach.biggan.format import read_weights
 from approach.errors import UserError
-from approach.inversion import batch, checkpoint
-from approach.inversion.descent import State, columns, make_adam
-from approach.inversion.starts import Latents
+from approach.inversion import batch, checkpoint, search
+from approach.inversion.descent import State, columns, make_optimizer
+from approach.inversion.starts import Latents, start
+from approach.stages import stages_of
 from approach.target import prepare_target
+from approach.trajectories import TrajectoryFile
 
 LOSS = {"name": "l2", "terms": {"l2": 1.0}}
 CONFIG = {
@@ -25,9 +29,15 @@ CONFIG = {
     **{"threads": 1, "device": "auto", "truncation": 0.7, "perceptual_net": None},
     "start": {"classes": [], "logit_std": 1.0, "class_probability": 0.9, "temperature": 1.0, "best_of": 1},
     "optimizer": {
-        **{"lr": 0.05, "class_lr_ratio": 1.0, "classes": "free", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        **{"lr": 0.05, "class_lr_ratio": 1.0, "kind": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
         **{"warmup": 0.05, "decay": 0.25, "bound": "clamp"},
     },
+    "latent": {"classes": "softmax"},
+    "search": {"name": "descent", "pool": 1, "stages": [[1, 1]]},
+}
+HALVING = {
+    "search": {"name": "halving", "pool": 5, "stages": [[3, 2], [2, 3], [1, 3]]},
+    "latent": {"classes": "embedding"},
 }
 
 
@@ -110,7 +120,7 @@ def test_a_finished_state_is_written_again_without_a_step(sources, tmp_path, mon
     once = invert(sources, tmp_path)
     (tmp_path / "0-1.safetensors").unlink()
     log = (tmp_path / "0-1.csv").read_text()
-    monkeypatch.setattr(batch, "descend", None)
+    monkeypatch.setattr(batch, "run_search", None)
     monkeypatch.setattr(batch, "load_generator", None)
     assert invert(sources, tmp_path) == once
     assert (tmp_path / "0-1.csv").read_text() == log
@@ -121,7 +131,7 @@ def test_out_of_memory_goes_on_in_halves(sources, tmp_path, monkeypatch, where):
     undisturbed = invert(sources, tmp_path / "undisturbed", micro_batch=1)
     emptied, failed = [], []
     monkeypatch.setattr(batch.gc, "collect", lambda: emptied.append(True))
-    honest = {"begin": State.begin, "step": batch.descend}[where]
+    honest = {"begin": State.begin, "step": search.descend}[where]
 
     def fails_once(*words, **keys):
         if not failed:
@@ -129,7 +139,7 @@ def test_out_of_memory_goes_on_in_halves(sources, tmp_path, monkeypatch, where):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(*words, **keys)
 
-    monkeypatch.setattr(*{"begin": (State, "begin"), "step": (batch, "descend")}[where], fails_once)
+    monkeypatch.setattr(*{"begin": (State, "begin"), "step": (search, "descend")}[where], fails_once)
     invert(sources, tmp_path / "halved", micro_batch=2)
     assert emptied
     rows = [list(csv.reader((tmp_path / name / "0-1.csv").open())) for name in ("undisturbed", "halved")]
@@ -180,7 +190,7 @@ def test_the_log_needs_no_float64_on_the_device(tmp_path, tiny):
 def test_adams_step_stays_on_the_cpu(tmp_path):
     state = State.begin(Latents(torch.zeros(1, 128), torch.zeros(1, 5)), 2, len(columns(LOSS)))
     latents = Latents(state.latents.z.clone().requires_grad_(), state.latents.logits.clone().requires_grad_())
-    adam = make_adam(latents, CONFIG["optimizer"], None)
+    adam = make_optimizer(list(latents), CONFIG["optimizer"], None)
     for latent in latents:
         latent.grad = torch.ones_like(latent)
     adam.step()
@@ -189,7 +199,7 @@ def test_adams_step_stays_on_the_cpu(tmp_path):
     moved = checkpoint.read_checkpoint(tmp_path / "0.pt", "this one")[0].to("meta")
     assert {moved.z.device.type, moved.latents.z.device.type, moved.previous.logits.device.type} == {"meta"}
     there = Latents(*(latent.clone().requires_grad_() for latent in moved.latents))
-    loaded = make_adam(there, CONFIG["optimizer"], moved.adam).state[there.z]
+    loaded = make_optimizer(list(there), CONFIG["optimizer"], moved.adam).state[there.z]
     assert loaded["step"].device.type == "cpu"
     assert loaded["exp_avg"].device.type == "meta"
 
@@ -212,3 +222,78 @@ def test_other_errors_of_the_lock_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.FileLock, "acquire", acquire)
     with pytest.raises(OSError, match="No space"), checkpoint.only_writer(tmp_path / "0.pt"):
         pass
+
+
+def test_a_halving_is_the_same_bytes_however_often_it_is_stopped(sources, tmp_path, monkeypatch):
+    undisturbed = invert(sources, tmp_path / "undisturbed", **HALVING, micro_batch=3)
+    for stop in (1, 2, 4, 2):  # while the pool is looked at, in its middle, and in the stages
+        with monkeypatch.context() as patch:
+            stop_at(patch, stop)
+            with pytest.raises(checkpoint.Interrupted):
+                invert(sources, tmp_path / "stopped", **HALVING, micro_batch=3)
+    assert invert(sources, tmp_path / "stopped", **HALVING, micro_batch=3) == undisturbed
+    logs = [(tmp_path / name / "0-1.csv").read_text().splitlines() for name in ("stopped", "undisturbed")]
+    rows = [[line.rpartition(",")[0] for line in log] for log in logs]
+    assert len(rows[0]) == 1 + 2 * 9 and rows[0] == rows[1]
+
+
+def test_the_survivor_has_its_whole_trajectory_and_the_dropped_are_told(sources, tiny, tmp_path):
+    invert(sources, tmp_path, **HALVING)
+    file = TrajectoryFile(tmp_path / "0-1.safetensors")
+    dropped = file.metadata["dropped"]
+    assert [[step for _, step, _ in one] for one in dropped] == [[2, 5], [2, 5]]
+    with safe_open(tmp_path / "0-1.safetensors", framework="np") as data:
+        assert set(data.keys()) == {"0.z", "0.class_embedding", "1.z", "1.class_embedding"}
+    config = read_config(tiny / "config.json")
+    embedding = read_weights(tiny / "generator.safetensors", config)["embeddings.weight"]
+    names = class_names(tiny / "classes.json", config)
+    for seed, order in zip((0, 1), file.metadata["orders"], strict=True):
+        assert order not in [one[0] for one in dropped[seed]]
+        begun = start(seed, order, CONFIG["start"], 0.7, 128, names)
+        trajectory = file.trajectory(seed)
+        assert trajectory.embedded and trajectory.z.shape == (9, 128) and trajectory.classes.shape == (9, 128)
+        assert torch.equal(torch.from_numpy(trajectory.z[0]), begun.z)
+        assert trajectory.classes[0] == pytest.approx((embedding @ torch.softmax(begun.logits, 0)).numpy(), abs=1e-5)
+        assert (trajectory.z[1:] != trajectory.z[:-1]).any(axis=1).all()
+
+
+def test_a_seed_of_a_halving_depends_on_itself_alone(sources, tmp_path):
+    invert(sources, tmp_path, **HALVING, precision="float64")
+    both = TrajectoryFile(tmp_path / "0-1.safetensors")
+    file = tmp_path / "1.safetensors"
+    batch.invert([1], {**CONFIG, **HALVING, "precision": "float64"}, "code", sources, file, tmp_path / "1.csv",
+                 tmp_path / "1.pt", {})  # fmt: skip
+    alone = TrajectoryFile(file)
+    assert alone.metadata["orders"][0] == both.metadata["orders"][1]
+    assert alone.trajectory(1).z == pytest.approx(both.trajectory(1).z, abs=1e-6)
+
+
+def test_memory_runs_out_while_a_pool_is_looked_at(sources, tmp_path, monkeypatch):
+    undisturbed = invert(sources, tmp_path / "undisturbed", **HALVING, precision="float64", micro_batch=1)
+    honest, failed = search.members_from, []
+
+    def fails_once(*words):
+        if not failed:
+            failed.append(True)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(*words)
+
+    monkeypatch.setattr(search, "members_from", fails_once)
+    invert(sources, tmp_path / "halved", **HALVING, precision="float64", micro_batch=2)
+    files = [TrajectoryFile(tmp_path / name / "0-1.safetensors") for name in ("undisturbed", "halved")]
+    assert files[1].metadata["split_at"] == [[0, 1]] and undisturbed
+    dropped = [[[one[:2] for one in seed] for seed in file.metadata["dropped"]] for file in files]
+    assert dropped[0] == dropped[1]
+    assert files[0].trajectory(0).z == pytest.approx(files[1].trajectory(0).z, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stages", "steps", "ends"),
+    [
+        ([[1, 1]], 300, [(1, 301)]),
+        ([[24, 30], [12, 40], [6, 70], [2, 200], [1, 200]], 540, [(24, 30), (12, 70), (6, 140), (2, 340), (1, 541)]),
+        ([[24, 30], [12, 40], [6, 70], [2, 200], [1, 200]], 5, [(24, 1), (12, 2), (6, 3), (2, 4), (1, 6)]),
+    ],
+)
+def test_stages_share_the_steps(stages, steps, ends):
+    assert stages_of({"stages": stages}, steps) == ends

@@ -101,7 +101,7 @@ def test_plain_descent_is_the_pipelines(folder, backbones):
     loss = build_loss({"name": "both", "terms": landscape.terms}, target, perceptual=landscape.perceptual)
     starts = draw(landscape, [3], 1)
     state = State.begin(Latents(starts.z[0], starts.logits[0]), steps, len(columns({"terms": landscape.terms})))
-    optimizer = {"lr": 0.05, "class_lr_ratio": 1.0, "classes": "free", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
+    optimizer = {"lr": 0.05, "class_lr_ratio": 1.0, "kind": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
                  "warmup": 0.05, "decay": 0.25, "bound": "clamp"}  # fmt: skip
     state = descend(landscape.generator, loss, state, [3], steps=steps, optimizer=optimizer, temperature=1.0,
                     truncation=1.0, micro_batch=1)  # fmt: skip

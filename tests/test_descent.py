@@ -15,7 +15,7 @@ from approach.losses.losses import build_loss
 from approach.target import Target
 
 ADAM = {
-    **{"lr": 0.05, "class_lr_ratio": 1.0, "classes": "free", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+    **{"lr": 0.05, "class_lr_ratio": 1.0, "kind": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
     **{"warmup": 0.05, "decay": 0.25, "bound": "clamp"},
 }
 START = {"classes": [], "logit_std": 1.0, "class_probability": 0.9, "temperature": 1.0, "best_of": 1}
@@ -28,7 +28,19 @@ def target():
     return Target(pixels, torch.ones(1, 32, 32))
 
 
-def invert_seeds(tiny, target, seeds, *, steps=20, precision="float64", wrap=None, state=None, stop=None, **changes):
+def invert_seeds(
+    tiny,
+    target,
+    seeds,
+    *,
+    steps=20,
+    precision="float64",
+    wrap=None,
+    state=None,
+    stop=None,
+    classes="softmax",
+    **changes,
+):
     config = read_config(tiny / "config.json")
     generator = load_generator(
         read_weights(tiny / "generator.safetensors", config), config, truncation=0.7, precision=precision
@@ -46,7 +58,8 @@ def invert_seeds(tiny, target, seeds, *, steps=20, precision="float64", wrap=Non
     return descend(
         generator, wrap(loss) if wrap else loss, state, seeds,
         steps=steps, optimizer={**ADAM, **changes}, temperature=1.0, truncation=0.7,
-        micro_batch=changes.get("micro_batch", len(seeds)), after_step=after_step,
+        micro_batch=changes.get("micro_batch", len(seeds)), classes=classes,
+        after_step=after_step,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ TERMS = {"l1": 1.0, "lpips": 1.0}
 OPTIMIZER = {
     "lr": 0.05,
     "class_lr_ratio": 1.0,
-    "classes": "free",
+    "kind": "adam",
     "beta1": 0.9,
     "beta2": 0.99,
     "eps": 1e-8,

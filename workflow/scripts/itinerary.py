@@ -5,7 +5,7 @@ from pathlib import Path
 from approach.biggan.config import class_names, read_config
 from approach.files import read_json, write_json
 from approach.job import job
-from approach.pictures.itinerary import itinerary_plot, itinerary_streams, itinerary_table
+from approach.pictures.itinerary import class_shares, itinerary_plot, itinerary_streams, itinerary_table
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
@@ -13,7 +13,7 @@ with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
     names = class_names(snakemake.input.get("class_names"), read_config(snakemake.input.architecture))
     labels = [channel["label"] for channel in choice["channels"]]
     trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
-    passed = [trajectory.classes for trajectory in trajectories]
+    passed = [class_shares(trajectory, len(names)) for trajectory in trajectories]
     itinerary_table(passed, labels, names).to_csv(snakemake.output.table, index=False)
     write_json(snakemake.output.streams, itinerary_streams(passed, names))
     title = " · ".join(filter(None, ["Itinerary", choice["title"]]))

@@ -23,7 +23,10 @@ LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One inversion. z [S+1, 128] and classes [S+1, C] (probabilities): what the generator received at each step."""
+    """One inversion. z [S+1, 128] and classes: what the generator received at each step.
+
+    classes are probabilities [S+1, C], or the class embedding [S+1, 128] itself where `embedded`.
+    """
 
     seed: int
     z: np.ndarray
@@ -31,6 +34,16 @@ class Trajectory:
     status: str  # "ok", or "failed" where loss or gradient stopped being finite
     last_step: int
     metadata: dict
+
+    @property
+    def embedded(self) -> bool:
+        """Whether there are no class shares, because the class embedding moved freely."""
+        return class_part(self.metadata) == "class_embedding"
+
+
+def class_part(metadata: dict) -> str:
+    """What the part of a trajectory beside z is called in its file."""
+    return "class_embedding" if metadata.get("latent", {}).get("classes") == "embedding" else "classes"
 
 
 def write_trajectories(path: Path, seeds: list[int], z: np.ndarray, classes: np.ndarray, metadata: dict) -> None:
@@ -40,13 +53,13 @@ def write_trajectories(path: Path, seeds: list[int], z: np.ndarray, classes: np.
         path: the .safetensors file; it takes its name only when it is complete.
         seeds: N seeds.
         z: [N, S+1, 128].
-        classes: [N, S+1, C].
+        classes: [N, S+1, C], probabilities, or the class embedding where metadata's latent.classes says so.
         metadata: plain values, stored as JSON; status and last_step are lists in the order of seeds.
     """
     tensors = {}
     for row, seed in enumerate(seeds):
         tensors[f"{seed}.z"] = np.ascontiguousarray(z[row], dtype=np.float32)
-        tensors[f"{seed}.classes"] = np.ascontiguousarray(classes[row], dtype=np.float32)
+        tensors[f"{seed}.{class_part(metadata)}"] = np.ascontiguousarray(classes[row], dtype=np.float32)
     sums = {name: hashlib.sha256(tensor).hexdigest() for name, tensor in tensors.items()}
     metadata = {**metadata, "tensors_sha256": sums, "header_sha256": UNSIGNED}
     data = save(tensors, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
@@ -108,10 +121,10 @@ class TrajectoryFile:
         outcome = self.outcome(seed)
         try:
             with safe_open(self.path, framework="np") as file:
-                z, classes = file.get_tensor(f"{seed}.z"), file.get_tensor(f"{seed}.classes")
+                z, classes = file.get_tensor(f"{seed}.z"), file.get_tensor(f"{seed}.{class_part(self.metadata)}")
         except (OSError, SafetensorError) as error:
             raise _without(self.path, seed, error) from None
-        for name, tensor in ((f"{seed}.z", z), (f"{seed}.classes", classes)):
+        for name, tensor in ((f"{seed}.z", z), (f"{seed}.{class_part(self.metadata)}", classes)):
             if hashlib.sha256(np.ascontiguousarray(tensor)).hexdigest() != self.metadata["tensors_sha256"].get(name):
                 raise _damaged(self.path, f"the latents of seed {seed} are not what was written")
         return Trajectory(seed, z, classes, *outcome, self.metadata)

@@ -73,8 +73,13 @@ class Generator(nn.Module):
         return self
 
     def conditioning(self, z: Tensor, classes: Tensor) -> Tensor:
-        """What the layers see of latents: z [N, 128] beside the embedded class probabilities [N, C]; [N, 256]."""
+        """What the layers see of latents: z [N, 128] beside the embedded class probabilities [N, C]; [N, 256].
+
+        Classes as wide as the embedding are one already (planning refuses it of generators with as many classes).
+        """
         outer = self.embedding.dtype
+        if classes.shape[1] == self.config.class_embed_dim != self.config.num_classes:
+            return torch.cat([z.to(outer), classes.to(outer)], dim=1)
         return torch.cat([z.to(outer), F.linear(classes.to(outer), self.embedding)], dim=1)
 
     def forward(self, conditioning: Tensor) -> Tensor:

@@ -29,13 +29,15 @@ from approach.biggan.precision import (
 )
 from approach.devices import check_device, device_name, resolve_device
 from approach.inversion.checkpoint import Interrupted, Watch, only_writer, read_checkpoint, write_checkpoint
-from approach.inversion.descent import State, columns, descend
+from approach.inversion.descent import State, columns
 from approach.inversion.preview import Preview
+from approach.inversion.search import begin_search, draw_starts, embedded, run_search
 from approach.inversion.starts import Latents, sample_starts
 from approach.job import Pace
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
+from approach.stages import units_of
 from approach.target import Target, made_from, read_target
 from approach.trajectories import write_trajectories
 from approach.version import VERSION
@@ -66,22 +68,24 @@ def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dic
     """What makes an inversion the same bytes again: decided once, kept in the checkpoint, written into the metadata.
 
     device_names and split_at are lists of [step, value]: from which step on the named card computed, and from which
-    on memory only sufficed for so many seeds a pass.
+    on memory only sufficed for so many members a pass.
 
     Raises:
         UserError: this machine does not have the device that was asked for.
     """
     device, precision = resolve_device(config["device"]), config["precision"]
     check_device(device, "take device=auto, or one that is")
-    fits = decide_micro_batch(architecture, precision, len(seeds), free_memory(device), device)
+    members = len(seeds) * config["search"]["stages"][0][0]
+    fits = decide_micro_batch(architecture, precision, members, free_memory(device), device)
+    units = len(seeds) * units_of(config["search"], config["steps"])
     return {
         "device": device,
         "device_names": [[0, device_name(device)]],
         "precision": precision,
         "threads": config["threads"],
-        "compiled": decide_compile(config["compile"], architecture, len(seeds) * (config["steps"] + 1), device),
+        "compiled": decide_compile(config["compile"], architecture, round(units), device),
         "graphs": device.startswith("cuda") and config["graphs"],
-        "micro_batch": min(config["micro_batch"] or fits, len(seeds)),
+        "micro_batch": min(config["micro_batch"] or fits, members),
         "split_at": [],
     }
 
@@ -129,7 +133,10 @@ def invert(
         architecture = read_config(sources.architecture)
         weights = read_weights(sources.weights, architecture)
         names = class_names(sources.class_names, architecture)
-        state, decisions = resume(checkpoint, fingerprint) or (None, decide(config, seeds, architecture))
+        state, decisions = resume(checkpoint, fingerprint, config["steps"]) or (
+            None,
+            decide(config, seeds, architecture),
+        )
         set_up_torch(decisions)
         if state is None or state.step <= config["steps"]:
             preview = Preview(trajectories.with_suffix(".preview.png"), sources.target, seeds, config["steps"])
@@ -154,7 +161,7 @@ def fingerprint_of(seeds: list[int], config: dict, code: str, digests: dict[str,
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def resume(checkpoint: Path, fingerprint: str) -> tuple[State, dict] | None:
+def resume(checkpoint: Path, fingerprint: str, steps: int) -> tuple[State, dict] | None:
     """The state and decisions to go on with, on the device that was decided on; None where nothing was begun.
 
     Raises:
@@ -171,7 +178,6 @@ def resume(checkpoint: Path, fingerprint: str) -> tuple[State, dict] | None:
     if device_name(device) != name:
         logger.warning("begun on %s, goes on on %s: the last digits may differ", name, device_name(device))
         decisions["device_names"].append([state.step, device_name(device)])
-    steps = state.z.shape[1] - 1
     if state.step > steps:
         logger.info("was finished before; its trajectories are written again")
     else:
@@ -196,27 +202,37 @@ def optimise(
     weights: dict,
     architecture: GeneratorConfig,
     names: list[str],
-    after_step: Callable[[State, Tensor], None],
+    keeper: "Keeper",
 ) -> State:
-    """Load the networks and descend from the state, or from the seeds' starts where there is none, to the last step."""
+    """Load the networks and search from the state, or from the seeds' starts where there is none, to the last step."""
     device, precision, compiled = (decisions[key] for key in ("device", "precision", "compiled"))
     generator = load_generator(
         weights, architecture, truncation=config["truncation"], device=device, precision=precision
     ).set_compiled(compiled)
     loss = build_inversion_loss(config, sources, device, precision, compiled=compiled)
 
-    def begin() -> State:
-        start = first_latents(seeds, config, generator, names, read_target(sources.target), decisions)
-        return State.begin(start, config["steps"], len(columns(config["loss"])))
+    width, embedding = len(columns(config["loss"])), config["latent"]["classes"] == "embedding"
 
-    return descend_in_memory(generator, loss, state, begin, seeds, config, decisions, after_step)
+    def to_latents(latents: Latents) -> Latents:
+        latents = latents.to(device, outer_dtype(precision))
+        return embedded(latents, generator.embedding, config["start"]["temperature"]) if embedding else latents
+
+    draw = draw_starts(config["start"], config["truncation"], generator.config.z_dim, names, to_latents)
+
+    def begin() -> State:
+        if config["search"]["pool"] == 1:
+            first = first_latents(seeds, config, generator, names, read_target(sources.target), decisions)
+            return State.begin(to_latents(first), config["steps"], width)
+        return begin_search(seeds, config["search"], config["steps"], width, draw)
+
+    return search_in_memory(generator, loss, state, begin, draw, seeds, config, decisions, keeper)
 
 
 def first_latents(
     seeds: list[int], config: dict, generator: Generator, names: list[str], target: Target, decisions: dict
 ) -> Latents:
-    """The batch's starts, on the device and in the precision that were decided on."""
-    device, dtype = decisions["device"], outer_dtype(decisions["precision"])
+    """The batch's starts, on the CPU: each seed's own, or the nearest of several by L2."""
+    device = decisions["device"]
     nearest = build_loss({"name": "l2", "terms": {"l2": 1.0}}, target, device=device)
 
     def distance(latents: Latents) -> Tensor:
@@ -227,7 +243,7 @@ def first_latents(
 
     chunk = min(STARTS_AT_A_TIME, decisions["micro_batch"])
     z_dim = generator.config.z_dim
-    return sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance, chunk).to(device, dtype)
+    return sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance, chunk)
 
 
 @dataclass
@@ -249,11 +265,27 @@ class Keeper:
         Raises:
             Interrupted: the inversion was asked to stop; its checkpoint is written.
         """
-        self.preview.look(state.step - 1, images)
+        first = [state.owners.tolist().index(owner) for owner in range(self.preview.rows)]
+        self.preview.look(state.step - 1, images[first])
         if self.pace.due() or state.step == self.steps + 1:
             self.say(state)
             self.preview.write()
-        if state.step <= self.steps and self.watch.due():
+        if state.step <= self.steps:
+            self.keep(state)
+
+    def looked(self, state: State) -> None:
+        """Some more of the pool were looked at.
+
+        Raises:
+            Interrupted: as __call__.
+        """
+        if self.pace.due():
+            logger.info("looked at %d of %d starts", state.seen, state.looked.numel())
+        self.keep(state)
+
+    def keep(self, state: State) -> None:
+        """Write a checkpoint if one is due."""
+        if self.watch.due():
             began = time.monotonic()
             write_checkpoint(self.checkpoint, state, self.decisions, self.fingerprint)
             self.watch.written(time.monotonic() - began)
@@ -266,37 +298,44 @@ class Keeper:
         nearest = int(losses.argmin())
         logger.info(
             "step %d/%d, nearest is seed %d with loss %.4g, %s left",
-            *(state.step - 1, self.steps, self.seeds[nearest], losses[nearest], self.pace.left(state.step)),
+            *(state.step - 1, self.steps, self.seeds[int(state.owners[nearest])], losses[nearest]),
+            self.pace.left(state.step),
         )
 
 
-def descend_in_memory(
+def search_in_memory(
     generator: Generator,
     loss: Loss,
     state: State | None,
     begin: Callable[[], State],
+    draw: Callable[[list[int], list[int]], Latents],
     seeds: list[int],
     config: dict,
     decisions: dict,
-    after_step: Callable[[State, Tensor], None],
+    keeper: "Keeper",
 ) -> State:
-    """Descend to the last step; where memory runs out, in smaller parts from that step on, and decisions say so."""
+    """Search to the last step; where memory runs out, in smaller parts from that step on, and decisions say so."""
     while True:
         try:
             if state is None:
                 state = begin()
-            return descend(
+            return run_search(
                 generator,
                 loss,
                 state,
                 seeds,
+                search=config["search"],
                 steps=config["steps"],
-                optimizer=config["optimizer"],
+                columns=len(columns(config["loss"])),
+                draw=draw,
+                classes=config["latent"]["classes"],
                 temperature=config["start"]["temperature"],
+                optimizer=config["optimizer"],
                 truncation=config["truncation"],
                 micro_batch=decisions["micro_batch"],
                 graphs=decisions["graphs"],
-                after_step=after_step,
+                after_look=keeper.looked,
+                after_step=keeper,
             )
         except RuntimeError as error:
             if not is_out_of_memory(error) or decisions["micro_batch"] == 1:
@@ -306,10 +345,10 @@ def descend_in_memory(
 
 
 def halve_micro_batch(decisions: dict, step: int) -> None:
-    """Take half as many seeds a pass from this step on, with the memory that PyTorch had put by."""
+    """Take half as many members a pass from this step on, with the memory that PyTorch had put by."""
     decisions["micro_batch"] = (decisions["micro_batch"] + 1) // 2
     decisions["split_at"].append([step, decisions["micro_batch"]])
-    logger.warning("out of memory at step %d: %d seeds at a time from here", step, decisions["micro_batch"])
+    logger.warning("out of memory at step %d: %d images at a time from here", step, decisions["micro_batch"])
     gc.collect()
     if decisions["device"].startswith("cuda"):
         torch.cuda.empty_cache()
@@ -336,7 +375,7 @@ def arrival_losses(
 
 def made_with(seeds: list[int], config: dict, code: str, sources: Sources, digests: dict[str, str]) -> dict:
     """The metadata that was settled before the first step."""
-    shown = ("steps", "truncation", "loss", "optimizer", "start")
+    shown = ("steps", "truncation", "loss", "optimizer", "start", "latent", "search")
     return {
         "seeds": seeds,
         "config": config,
@@ -357,6 +396,8 @@ def outcome(state: State) -> dict:
     return {
         "status": ["ok" if alive else "failed" for alive in state.alive.tolist()],
         "last_step": state.last_step.tolist(),
+        "orders": state.orders.tolist(),
+        "dropped": [[one[1:] for one in state.dropped if one[0] == owner] for owner in range(len(state.owners))],
     }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from approach.biggan.sampling import truncated_normal
 from approach.inversion.gradient import Evaluation, build_evaluate
 from approach.inversion.starts import Latents
+from approach.own import load_own
 
 FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy", "top_class", "seconds")
 
@@ -32,34 +33,53 @@ def rate(step: int, steps: int, warmup: float, decay: float) -> float:
 class State:
     """All that an inversion is between two steps; a checkpoint holds exactly this.
 
-    N seeds, S steps, C classes, K columns (loss, its terms, FIXED_COLUMNS). Rows of z, classes and log before `step`
-    are final. alive [N] bool; last_step [N] is the last step with a finite loss (S for a seed that never failed).
+    N members, one a seed or several (search.py), S steps, C class values (probabilities, or the embedding's), K columns
+    (loss, its terms, FIXED_COLUMNS). Rows of z, classes and log before `step` are final; there are as many as the
+    search's stage needs. alive [N] bool; last_step [N] is the last step with a finite loss (S for one that never
+    failed).
     """
 
     step: int
     z: Tensor  # [N, S+1, z_dim]
-    classes: Tensor  # [N, S+1, C] probabilities
+    classes: Tensor  # [N, S+1, C]
     log: Tensor  # [N, S+1, K]
     alive: Tensor
     last_step: Tensor
     latents: Latents
-    previous: Latents  # the latents one step before: a seed returns to them when its loss is not finite
+    previous: Latents  # the latents one step before: a member returns to them when its loss is not finite
+    owners: Tensor  # [N] whose member it is, as an index of the batch's seeds
+    orders: Tensor  # [N] which of its seed's random starts it began from
+    dropped: list[list]  # [index of the seed, order, step before which it was dropped, its loss at the last one]
     adam: dict | None = None
+    looked: Tensor | None = None  # [seeds, pool] losses of random starts, while they are looked at
+    seen: int = 0  # how many of them were
 
     @classmethod
-    def begin(cls, start: Latents, steps: int, columns: int) -> "State":
-        """The state before the first step."""
+    def begin(
+        cls,
+        start: Latents,
+        steps: int,
+        columns: int,
+        *,
+        owners: Tensor | None = None,
+        orders: Tensor | None = None,
+        rows: int | None = None,
+    ) -> "State":
+        """The state before the first step, with room for so many rows (all, unless a search drops members)."""
         n, z_dim = start.z.shape
-        device = start.z.device
+        device, rows = start.z.device, rows or steps + 1
         return cls(
             step=0,
-            z=start.z.new_zeros(n, steps + 1, z_dim),
-            classes=start.z.new_zeros(n, steps + 1, start.logits.shape[1]),
-            log=torch.full((n, steps + 1, columns), math.nan, dtype=start.z.dtype, device=device),
+            z=start.z.new_zeros(n, rows, z_dim),
+            classes=start.z.new_zeros(n, rows, start.logits.shape[1]),
+            log=torch.full((n, rows, columns), math.nan, dtype=start.z.dtype, device=device),
             alive=torch.ones(n, dtype=torch.bool, device=device),
             last_step=torch.full((n,), steps, device=device),
             latents=start,
             previous=start,
+            owners=torch.arange(n) if owners is None else owners,
+            orders=torch.zeros(n, dtype=torch.long) if orders is None else orders,
+            dropped=[],
         )
 
     def to(self, device: str) -> "State":
@@ -77,7 +97,12 @@ class State:
             last_step=self.last_step.to(device),
             latents=self.latents.to(device),
             previous=self.previous.to(device),
+            owners=self.owners,
+            orders=self.orders,
+            dropped=self.dropped,
             adam=self.adam,
+            looked=self.looked,
+            seen=self.seen,
         )
 
 
@@ -101,6 +126,8 @@ def descend(
     temperature: float,
     truncation: float,
     micro_batch: int,
+    classes: str = "softmax",
+    until: int | None = None,
     graphs: bool = False,
     after_step: Callable[[State, Tensor], None] = do_nothing,
 ) -> State:
@@ -110,13 +137,16 @@ def descend(
         generator: has conditioning(z [n, z_dim], classes [n, C]); called, gives images [n, 3, S, S].
         loss: images -> (total [n], terms: name -> [n]).
         state: where to begin, or to go on; it is changed in place.
-        seeds: the batch's seeds, in the order of the state's rows.
+        seeds: the batch's seeds; the state's `owners` says which of its members are whose.
         steps: updates in the whole inversion.
-        optimizer: lr, class_lr_ratio, classes (free, fixed), beta1, beta2, eps, warmup, decay, bound (clamp, resample,
-            none): z beyond 2 * truncation is cut back, or drawn anew, before each forward pass.
+        optimizer: kind, lr, class_lr_ratio, beta1, beta2, eps, warmup, decay, bound (clamp, resample, none): z beyond
+            2 * truncation is cut back, or drawn anew, before each forward pass.
         temperature: of the softmax that makes class probabilities of the logits.
         truncation: the generator's.
-        micro_batch: seeds per forward pass.
+        micro_batch: members per forward pass.
+        classes: softmax (the class logits move), fixed (they stay), or embedding (latents.logits are the class
+            embedding itself, and it moves).
+        until: the row to stop before; default: after the last.
         graphs: replay each evaluation as a CUDA graph.
         after_step: called with the state and the last images [N, 3, S, S] once a step's rows are final.
 
@@ -126,23 +156,25 @@ def descend(
     """
     latents = Latents(state.latents.z.clone().requires_grad_(), state.latents.logits.clone().requires_grad_())
     before = state.previous
-    adam = make_adam(latents, optimizer, state.adam)
-    evaluate = build_evaluate(generator, loss, temperature, graphs=graphs)
+    moved = [latents.z] if classes == "fixed" else list(latents)
+    adam = make_optimizer(moved, optimizer, state.adam)
+    evaluate = build_evaluate(generator, loss, temperature, embedding=classes == "embedding", graphs=graphs)
+    own = [seeds[owner] for owner in state.owners.tolist()]
 
-    for step in range(state.step, steps + 1):
+    for step in range(state.step, steps + 1 if until is None else until):
         began = time.monotonic()
         found = evaluate_in_parts(evaluate, latents, micro_batch)
         latents.z.grad, latents.logits.grad = found.grad_z, found.grad_logits
-        lr_z, lr_classes = learning_rates(step, steps, optimizer)
+        lr_z, lr_classes = learning_rates(step, steps, optimizer, len(moved) > 1)
         with torch.no_grad():
-            norm = gradient_norm(found, optimizer)
-            classes = freeze_failed(state, step, latents, before, found, norm)
+            norm = gradient_norm(found, len(moved) > 1)
+            stood = freeze_failed(state, step, latents, before, found, norm)
             values = [found.total, *found.terms.values(), lr_z, lr_classes, norm]
-            write_row(state, step, latents, classes, values)
+            write_row(state, step, latents, stood, values, generator.embedding if classes == "embedding" else None)
             before = Latents(latents.z.detach().clone(), latents.logits.detach().clone())
             if step < steps:
                 take_step(adam, (lr_z, lr_classes))
-                hold_within(latents.z, optimizer["bound"], truncation, seeds, step)
+                hold_within(latents.z, optimizer["bound"], truncation, own, step)
                 keep_where(state.alive, latents, before)
             state.log[:, step, -1] = time.monotonic() - began
         state.step = step + 1
@@ -152,18 +184,24 @@ def descend(
     return state
 
 
-def make_adam(latents: Latents, optimizer: dict, state: dict | None) -> torch.optim.Adam:
-    """Adam (Kingma and Ba 2015) on z, and on the logits where classes are free; with the state of steps before."""
-    moved = latents if optimizer["classes"] == "free" else [latents.z]
-    adam = torch.optim.Adam(
-        [{"params": [latent]} for latent in moved],
-        betas=(optimizer["beta1"], optimizer["beta2"]),
-        eps=optimizer["eps"],
-        foreach=False,
-    )
+def make_optimizer(moved: list[Tensor], optimizer: dict, state: dict | None) -> torch.optim.Optimizer:
+    """The optimizer of z, and of the class vector where it moves; with the state of steps before.
+
+    Adam is Kingma and Ba's (2015). One that is named as module:Class is found as approach.own says.
+    """
+    groups = [{"params": [latent]} for latent in moved]
+    kind, lr, betas = optimizer["kind"], optimizer["lr"], (optimizer["beta1"], optimizer["beta2"])
+    if kind == "adam":
+        made: torch.optim.Optimizer = torch.optim.Adam(groups, betas=betas, eps=optimizer["eps"], foreach=False)
+    elif kind == "sgd":
+        made = torch.optim.SGD(groups, lr=lr, momentum=optimizer["beta1"], foreach=False)
+    elif kind == "rmsprop":
+        made = torch.optim.RMSprop(groups, lr=lr, alpha=optimizer["beta2"], eps=optimizer["eps"], foreach=False)
+    else:
+        made = load_own(kind)(groups, lr=lr)
     if state is not None:
-        adam.load_state_dict(state)
-    return adam
+        made.load_state_dict(state)
+    return made
 
 
 def evaluate_in_parts(evaluate: Callable[..., Evaluation], latents: Latents, micro_batch: int) -> Evaluation:
@@ -180,16 +218,16 @@ def evaluate_in_parts(evaluate: Callable[..., Evaluation], latents: Latents, mic
     )
 
 
-def learning_rates(step: int, steps: int, optimizer: dict) -> tuple[float, float]:
-    """The learning rates of z and of the logits at a step."""
+def learning_rates(step: int, steps: int, optimizer: dict, classes_move: bool) -> tuple[float, float]:
+    """The learning rates of z and of the class vector at a step."""
     lr_z = optimizer["lr"] * rate(step, steps, optimizer["warmup"], optimizer["decay"])
-    return lr_z, lr_z * optimizer["class_lr_ratio"] if optimizer["classes"] == "free" else 0.0
+    return lr_z, lr_z * optimizer["class_lr_ratio"] if classes_move else 0.0
 
 
-def gradient_norm(found: Evaluation, optimizer: dict) -> Tensor:
-    """The length [N] of each seed's gradient, over all that moves."""
+def gradient_norm(found: Evaluation, classes_move: bool) -> Tensor:
+    """The length [N] of each member's gradient, over all that moves."""
     squares = found.grad_z.square().sum(1)
-    if optimizer["classes"] == "free":
+    if classes_move:
         squares = squares + found.grad_logits.square().sum(1)
     return squares.sqrt()
 
@@ -221,28 +259,35 @@ def keep_where(kept: Tensor, latents: Latents, otherwise: Latents) -> None:
         latent.copy_(torch.where(kept[:, None], latent, other))
 
 
-def write_row(state: State, step: int, latents: Latents, classes: Tensor, values: list) -> None:
-    """Record a step's latents and logged values; a failed seed repeats its last finite row in the log.
+def write_row(
+    state: State, step: int, latents: Latents, classes: Tensor, values: list, embedding: Tensor | None = None
+) -> None:
+    """Record a step's latents and logged values; a failed member repeats its last finite row in the log.
 
     Args:
         state: gets the row.
         step: the row's number.
         latents: z [N, z_dim] is recorded.
-        classes: [N, C] probabilities.
+        classes: [N, C] probabilities, or the class embedding [N, E] where it moves freely.
         values: the log's columns up to the gradient norm, each [N] or one number; the others are computed here, but
             for the seconds, which are not over yet.
+        embedding: of the classes, [E, classes], where the class embedding moves freely: it has no entropy then, and
+            the top class is the one whose embedding is nearest.
     """
     state.z[:, step], state.classes[:, step] = latents.z, classes
-    entropy = torch.special.entr(classes).sum(1)
-    for column, value in enumerate([*values, latents.z.norm(dim=1), entropy, classes.argmax(1), 0.0]):
+    if embedding is None:
+        entropy, top = torch.special.entr(classes).sum(1), classes.argmax(1)
+    else:
+        entropy, top = math.nan, torch.cdist(classes, embedding.T.to(classes)).argmin(1)
+    for column, value in enumerate([*values, latents.z.norm(dim=1), entropy, top, 0.0]):
         state.log[:, step, column] = value
     if step:
         stopped = step > state.last_step
         state.log[:, step] = torch.where(stopped[:, None], state.log[:, step - 1], state.log[:, step])
 
 
-def take_step(adam: torch.optim.Adam, rates: tuple[float, float]) -> None:
-    """Adam's update, each group of parameters at its own rate."""
+def take_step(adam: torch.optim.Optimizer, rates: tuple[float, float]) -> None:
+    """The optimizer's update, each group of parameters at its own rate."""
     for group, lr in zip(adam.param_groups, rates, strict=False):  # fixed classes are in no group
         group["lr"] = lr
     adam.step()

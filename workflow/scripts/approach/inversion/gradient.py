@@ -11,15 +11,15 @@ class Evaluation(NamedTuple):
     """What an evaluation gives for n seeds, all detached."""
 
     images: Tensor  # [n, 3, S, S]
-    classes: Tensor  # [n, C]
+    classes: Tensor  # [n, C], as the generator received it
     total: Tensor  # [n]
     terms: dict[str, Tensor]  # name -> [n]
     grad_z: Tensor  # [n, 128]
-    grad_logits: Tensor  # [n, C]
+    grad_logits: Tensor  # as logits
 
 
 def build_evaluate(
-    generator: Callable, loss: Callable, temperature: float, *, graphs: bool
+    generator: Callable, loss: Callable, temperature: float, *, embedding: bool = False, graphs: bool
 ) -> Callable[..., Evaluation]:
     """Build the function of z [n, 128] and logits [n, C] that returns their Evaluation.
 
@@ -27,13 +27,14 @@ def build_evaluate(
         generator: has conditioning(z, classes [n, C]) -> [n, 256]; called with that, gives images [n, 3, S, S].
         loss: images -> (total [n], terms: name -> [n]); the gradients are those of the total's sum.
         temperature: of the softmax that makes class probabilities of the logits.
+        embedding: the logits are the class embedding itself, [n, E].
         graphs: record the evaluation once per n as a CUDA graph and replay it, which spares the launching of each
             kernel; only on CUDA devices.
     """
 
     def run(z: Tensor, logits: Tensor) -> Evaluation:
         z, logits = z.detach().requires_grad_(), logits.detach().requires_grad_()
-        classes = torch.softmax(logits / temperature, dim=1)
+        classes = logits if embedding else torch.softmax(logits / temperature, dim=1)
         images = generator(generator.conditioning(z, classes))
         values = loss(images)
         grad_z, grad_logits = torch.autograd.grad(values.total.sum(), (z, logits))

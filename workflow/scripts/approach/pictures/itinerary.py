@@ -12,11 +12,13 @@ from matplotlib.style import context
 
 from approach.pictures.plots import INK, PAPER, QUIET, STYLE, save
 from approach.pictures.readings import evenly
+from approach.trajectories import Trajectory
 
 MOST_POINTS = 240  # of a stream on the page
 MOST = 8  # categories that get a colour and a name; the others flow together
 WORTH_NAMING = 0.065  # a stream's share where its name is written
 REST = "#dcd9d1"
+NO_SHARES = "the class embedding moves freely here, and has no shares of classes"
 # Muted, far apart in hue and lightness, and in an order that sets unlike ones side by side.
 STREAMS = ("#3f6f8f", "#d9a441", "#8c4a5c", "#7fa99b", "#c9694a", "#5b5a86", "#b9c27a", "#a98a6d")
 PALE = ("#d9a441", "#7fa99b", "#b9c27a", "#a98a6d", REST)  # where letters are dark
@@ -32,7 +34,12 @@ def chosen_categories(passed: Sequence[np.ndarray]) -> list[int]:
         passed: the class vectors of each trajectory, [S+1, C] probabilities.
     """
     weight = np.max([classes.mean(axis=0) + classes[-1] for classes in passed], axis=0)
-    return [int(index) for index in np.argsort(-weight, kind="stable")[:MOST]]
+    return [int(index) for index in np.argsort(-weight, kind="stable")[:MOST] if weight[index] > 0]
+
+
+def class_shares(trajectory: Trajectory, count: int) -> np.ndarray:
+    """A trajectory's class vectors, [S+1, count]; all 0 where the class embedding moves freely and has no shares."""
+    return np.zeros((len(trajectory.z), count), np.float32) if trajectory.embedded else trajectory.classes
 
 
 def itinerary_table(passed: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
@@ -46,15 +53,19 @@ def itinerary_table(passed: Sequence[np.ndarray], labels: Sequence[str], names: 
     rows = []
     chosen = chosen_categories(passed)
     for channel, (classes, label) in enumerate(zip(passed, labels, strict=True), start=1):
+        if not classes.any():
+            continue
         for index in sorted(chosen, key=lambda index: -classes[-1, index]):
             shares = {"start": classes[0, index], "mean": classes[:, index].mean(), "arrival": classes[-1, index]}
             row = {"channel": channel, "label": label, "category": names[index]}
             rows.append(row | {key: round(float(share), 6) for key, share in shares.items()})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["channel", "label", "category", "start", "mean", "arrival"])
 
 
 def in_words(shares: Sequence[float], names: Sequence[str], most: int = 3) -> str:
-    """The largest shares of one class vector: "lighthouse 43 %, shore 21 %, cliff 9 %"."""
+    """The largest shares of one class vector: "lighthouse 43 %, shore 21 %, cliff 9 %"; NO_SHARES where it has none."""
+    if not np.any(shares):
+        return NO_SHARES
     order = np.argsort(-np.asarray(shares), kind="stable")[:most]
     return ", ".join(f"{names[index].split(',')[0]} {shares[index]:.0%}".replace("%", " %") for index in order)
 
@@ -109,7 +120,8 @@ def itinerary_plot(
             axis = figure.add_subplot(len(passed), 1, place)
             _stream(axis, classes, chosen, names)
             axis.set_title(f"{place}  {label}", fontsize=10.5, color=INK, loc="left")
-            ends = f"from {in_words(classes[0], names, 2)}   to {in_words(classes[-1], names)}"
+            begin, end = in_words(classes[0], names, 2), in_words(classes[-1], names)
+            ends = f"from {begin}   to {end}" if classes.any() else NO_SHARES
             axis.set_title(ends, fontsize=8.5, color=QUIET, loc="right")
         axis.set_xlabel("step")
         save(figure, path)
@@ -126,7 +138,8 @@ def _stream(axis: Axes, classes: np.ndarray, chosen: Sequence[int], names: Seque
     steps = np.arange(len(classes))
     edges = stacked(classes, chosen)
     colours = [*STREAMS[: len(chosen)], REST]
-    texts = [names[index].split(",")[0] for index in chosen] + [f"{classes.shape[1] - len(chosen)} others"]
+    rest = f"{classes.shape[1] - len(chosen)} others" if classes.any() else ""
+    texts = [*(names[index].split(",")[0] for index in chosen), rest]
     inner = slice(len(steps) // 25, max(len(steps) - len(steps) // 8, len(steps) // 25 + 1))
     for low, high, colour, text in zip(edges, edges[1:], colours, texts, strict=False):
         axis.fill_between(steps, low, high, color=colour, linewidth=0.4, edgecolor=PAPER)

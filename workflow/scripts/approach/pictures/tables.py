@@ -47,22 +47,39 @@ def gather_losses(paths: dict[str, Path], values: dict[str, dict]) -> pd.DataFra
 
 
 def start_rows(trajectories: list[Trajectory], names: list[str]) -> list[dict]:
-    """What each start is: |z|, the entropy of the class vector, its top class and that class's probability."""
+    """What each start is: |z|, the entropy of the class vector, its top class and that class's probability.
+
+    Where the class embedding moves there are no shares, and the last three are missing. A search that looked at a pool
+    adds which of the seed's random starts it is, and a row for each member that was dropped: before which step, and
+    with which loss.
+    """
     rows = []
     for trajectory in trajectories:
-        classes = trajectory.classes[0].astype(float)
-        top = int(classes.argmax())
-        entropy = -(classes * np.log(np.where(classes > 0, classes, 1))).sum()
-        rows.append(
-            {
-                "seed": trajectory.seed,
-                "z_norm": float(np.linalg.norm(trajectory.z[0])),
-                "class_entropy": float(entropy),
-                "top_class": names[top],
-                "top_probability": float(classes[top]),
-            }
-        )
+        row = {"seed": trajectory.seed, "z_norm": float(np.linalg.norm(trajectory.z[0]))}
+        if not trajectory.embedded:
+            classes = trajectory.classes[0].astype(float)
+            top = int(classes.argmax())
+            entropy = -(classes * np.log(np.where(classes > 0, classes, 1))).sum()
+            row |= {"class_entropy": float(entropy), "top_class": names[top], "top_probability": float(classes[top])}
+        rows += [row | pool_place(trajectory), *dropped_rows(trajectory)]
     return rows
+
+
+def pool_place(trajectory: Trajectory) -> dict:
+    """Which of its seed's random starts a trajectory began from; nothing where there is only one."""
+    metadata = trajectory.metadata
+    pooled = metadata.get("search", {}).get("pool", 1) > 1
+    return {"order": metadata["orders"][metadata["seeds"].index(trajectory.seed)]} if pooled else {}
+
+
+def dropped_rows(trajectory: Trajectory) -> list[dict]:
+    """A row for each member of a trajectory's pool that was dropped, the last one first."""
+    metadata = trajectory.metadata
+    dropped = metadata.get("dropped", [[]] * len(metadata["seeds"]))[metadata["seeds"].index(trajectory.seed)]
+    return [
+        {"seed": trajectory.seed, "order": order, "dropped_at": step, "dropped_loss": loss}
+        for order, step, loss in reversed(dropped)
+    ]
 
 
 def strangeness(arrivals: np.ndarray, distances: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ def check_before_jobs(plan: Plan) -> None:
             check_picture(picture)
     for names_file, chosen in dict.fromkeys(_start_classes(config) for config in configs):
         check_classes(names_file, chosen)
+    check_embedding(plan)
     check_installed(plan.base["track"])
     if not plan.base["overwrite"]:
         check_nothing_is_lost(plan)
@@ -50,6 +51,21 @@ def local_files(config: dict) -> dict[str, str]:
 def _start_classes(config: dict) -> tuple[str | None, tuple[str, ...]]:
     """The file with the generator's class names, and which of them the starts have."""
     return config["generator"]["class_names"], tuple(config["start"]["classes"])
+
+
+def check_embedding(plan: Plan) -> None:
+    """Refuse latent.classes=embedding where a class vector could not be told from a class embedding.
+
+    Raises:
+        UserError: the generator has as many classes as its embedding has dimensions.
+    """
+    architecture = read_config(plan.base["generator"]["config"])
+    free = any(setting.config["latent"]["classes"] == "embedding" for setting in plan.settings.values())
+    if free and architecture.num_classes == architecture.class_embed_dim:
+        raise UserError(
+            f"latent.classes=embedding: {plan.base['generator']['config']} has as many classes as the embedding has "
+            "dimensions, and the two cannot be told apart; take softmax"
+        )
 
 
 def check_classes(names_file: str | None, chosen: tuple[str, ...]) -> None:

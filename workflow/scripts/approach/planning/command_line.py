@@ -22,6 +22,7 @@ TO_HYDRA = {
     "loss": "loss",
     "optimizer": "optimizer",
     "start": "start",
+    "search": "search",
     "video": "video",
     "lr": "optimizer.lr",
     "steps": "steps",

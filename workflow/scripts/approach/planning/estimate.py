@@ -13,8 +13,9 @@ import numpy as np
 from approach.biggan.config import read_config
 from approach.job import duration
 from approach.planning.downloads import uses_lpips
-from approach.planning.plan import Plan
+from approach.planning.plan import Plan, Setting
 from approach.sources import is_url
+from approach.stages import units_of
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
 # From bench/inversion.py's float32 rows, see docs/performance.md.
@@ -90,7 +91,7 @@ def seconds_per_step(plan: Plan) -> tuple[Range, str]:
         for batch, seeds in setting.batches.items():
             seconds = benchmark_seconds(Path("benchmarks") / plan.name / setting.id / "invert" / f"{batch}.tsv")
             if seconds is not None:
-                measured.append(seconds / (plan.base["steps"] + 1) / max(1, len(seeds)))
+                measured.append(seconds / setting_units(setting) / max(1, len(seeds)))
     if measured:
         return (float(np.quantile(measured, 0.25)), float(np.quantile(measured, 0.75))), "as its past inversions took"
     architecture = asdict(read_config(plan.base["generator"]["config"]))
@@ -118,6 +119,21 @@ def duration_range(seconds: Range) -> str:
         return low
     (number, unit), (_, other) = low.split(" ", 1), high.split(" ", 1)
     return f"{number if unit == other else low} to {high}"
+
+
+def setting_units(setting: Setting) -> float:
+    """Images forward and backward that a seed of a setting takes."""
+    return units_of(setting.config["search"], setting.config["steps"])
+
+
+def counted_units(plan: Plan, files: Collection[str]) -> float:
+    """Images forward and backward that some of a plan's batch files take."""
+    return sum(
+        len(seeds) * setting_units(setting)
+        for setting in plan.settings.values()
+        for file, seeds in zip(plan.batch_files(setting.id), setting.batches.values(), strict=True)
+        if file in files
+    )
 
 
 def counted_seeds(plan: Plan, files: Collection[str]) -> int:
@@ -151,7 +167,8 @@ def summary_lines(plan: Plan, to_make: Collection[str]) -> list[str]:
     ]
     if missing:
         (low, high), source = seconds_per_step(plan)
-        time_text = duration_range((missing * steps * low, missing * steps * high))
+        units = counted_units(plan, to_make)
+        time_text = duration_range((units * low, units * high))
         lines.append(f"inversions: about {time_text} ({source}); {disk / 1e6:.0f} MB on disk")
     if again:
         lines.append(

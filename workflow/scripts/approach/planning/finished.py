@@ -119,14 +119,24 @@ def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
 def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str, str]]:
     """What a trajectory of a setting was made with that this run asks to be otherwise: key -> in words."""
     wanted = json.loads(json.dumps(inversion_config(plan.settings[setting].config)))
-    made, asked = _flat(metadata.get("config", wanted)), _flat(wanted)
+    made, asked = _flat(_as_now(metadata.get("config", wanted))), _flat(wanted)
     for key in {**made, **asked}:
-        if made.get(key) != asked.get(key):
+        if made.get(key) != asked.get(key) and not key.startswith("own."):  # code: inverted again, as other code is
             yield key, f"with {key}={made.get(key)} and not {asked.get(key)}"
     files = {**plan.inversion_files(setting)}
     for what, digest in metadata.get("sha256", {}).items():
         if what in files and what not in ("target", "weights") and _sha256(files[what]) not in (None, digest):
             yield what, f"from another {what} than {files[what]} is now"
+
+
+def _as_now(config: dict) -> dict:
+    """What an inversion was made with, in today's keys: before 0.2 there was one search, and optimizer.classes."""
+    if "search" in config:
+        return config
+    optimizer = {"kind": "adam", **config["optimizer"]}
+    classes = {"free": "softmax", "fixed": "fixed"}[optimizer.pop("classes", "free")]
+    descent = {"name": "descent", "pool": 1, "stages": [[1.0, 1.0]]}
+    return {**config, "optimizer": optimizer, "latent": {"classes": classes}, "search": descent}
 
 
 def _flat(values: dict, prefix: str = "") -> dict[str, object]:

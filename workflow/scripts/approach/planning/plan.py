@@ -13,6 +13,7 @@ from approach.planning import batches, sweep
 from approach.planning.command_line import finish, read_short_keys
 from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
 from approach.planning.films import film_table
+from approach.planning.own_code import check_own, own_digests, own_names
 from approach.sources import is_url, sha256_of
 
 SETTING = r"loss~[A-Za-z0-9._-]+\+lr~[A-Za-z0-9._-]+(\+[A-Za-z0-9._]+~[A-Za-z0-9._-]+)*"
@@ -362,16 +363,30 @@ def check_combination(config: dict) -> None:
         raise UserError(
             f"{section}.films: no film '{unknown[0]}' under films:, which has {', '.join(config['films']) or 'none'}"
         )
+    if len(config["search"]["stages"]) > config["steps"]:
+        raise UserError(
+            f"steps={config['steps']}: search={config['search']['name']} has more stages; give it more steps"
+        )
+    if config["search"]["pool"] > 1 and config["start"]["best_of"] > 1:
+        raise UserError("start.best_of: a search that looks at a pool needs none; take start=random, or search=descent")
+    for name in own_names(config):
+        check_own(name)
+    embedding = config["latent"]["classes"] == "embedding"
+    if embedding and config["passes"]["films"] != [] and not config["passes"]["free"]:
+        raise UserError(
+            "latent.classes=embedding has no mixtures of classes that a pass could keep to; say passes.free=true"
+        )
     if config["precision"] == "tf32" and not config["device"].startswith(("cuda", "auto")):
         raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")
 
 
 def inversion_config(config: dict) -> dict:
     """What the inversion uses: whatever changes in it asks for other trajectories."""
-    chosen = ("loss", "optimizer", "start", "steps")
+    chosen = ("loss", "optimizer", "start", "latent", "search", "steps")
     chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
     return {
         "truncation": config["generator"]["truncation"],
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
+        **({"own": own_digests(config)} if own_names(config) else {}),
         **{key: config[key] for key in chosen},
     }

@@ -8,9 +8,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
 Metric = Literal["l2", "ssim", "lpips"]
 TermKind = Literal["l1", "l2", "pyramid", "ssim", "lpips", "discriminator"]
+OWN = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"  # module:name, found beside the project or on the path
+Stage = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
+OwnTerm = Annotated[str, Field(pattern=f"^{OWN}$")]
 
 # What a sweep may vary: sections or single keys. Everything else belongs to the experiment as a whole.
-SWEEPABLE = ("loss", "optimizer", "start", "generator.truncation")
+SWEEPABLE = ("loss", "optimizer", "start", "latent", "search", "generator.truncation")
 
 
 def key(text, unit="", **limits):
@@ -37,22 +40,20 @@ class Loss(Section):
     """What an inversion minimises: a weighted sum of terms."""
 
     name: str = key("the loss's name in paths and tables", pattern=r"^[A-Za-z0-9._-]+$")
-    terms: dict[TermKind, Weight] = key(
-        "weight of each term: l1, l2, pyramid, ssim, lpips, discriminator", min_length=1
+    terms: dict[TermKind | OwnTerm, Weight] = key(
+        "weight of each term: l1, l2, pyramid, ssim, lpips, discriminator, or my_module:my_term", min_length=1
     )
 
 
 class Optimizer(Section):
-    """Adam, on z and the class logits."""
+    """Adam or another, on z and the class vector."""
 
+    kind: str = key("adam, sgd, rmsprop, or my_module:MyOptimizer", pattern=f"^(adam|sgd|rmsprop|{OWN})$")
     lr: float = key("learning rate of z", gt=0, le=10)
-    class_lr_ratio: float = key("learning rate of the class logits, as a multiple of lr", ge=0, le=1000)
-    classes: Literal["free", "fixed"] = key(
-        "free: the class logits are optimised too; fixed: they stay as they started"
-    )
-    beta1: float = key("Adam's decay rate of the mean gradient", ge=0, lt=1)
-    beta2: float = key("Adam's decay rate of the mean squared gradient", ge=0, lt=1)
-    eps: float = key("Adam's epsilon, added to the denominator", gt=0, le=1)
+    class_lr_ratio: float = key("learning rate of the class vector, as a multiple of lr", ge=0, le=1000)
+    beta1: float = key("decay rate of the mean gradient; SGD's momentum", ge=0, lt=1)
+    beta2: float = key("decay rate of the mean squared gradient", ge=0, lt=1)
+    eps: float = key("added to the denominator of Adam and RMSprop", gt=0, le=1)
     warmup: Fraction = key("beginning, in which the learning rate rises linearly", "fraction of steps")
     decay: Fraction = key("end, in which the learning rate falls to zero as a cosine", "fraction of steps")
     bound: Literal["clamp", "resample", "none"] = key("what happens to a component of z beyond 2 * truncation")
@@ -68,6 +69,38 @@ class Start(Section):
     best_of: int = key(
         "random starts drawn per seed; the nearest to the target (L2) is kept", "starts", ge=1, le=100_000
     )
+
+
+class Latent(Section):
+    """What moves beside z."""
+
+    classes: Literal["softmax", "fixed", "embedding"] = key(
+        "softmax: the class logits move; fixed: they stay as they started; embedding: the class embedding itself moves"
+    )
+
+
+class Search(Section):
+    """What a seed is: one start, or a pool of them of which the nearest are gone on with."""
+
+    name: str = key("the search's name", pattern=r"^[A-Za-z0-9._-]+$")
+    pool: int = key(
+        "random starts of a seed that are looked at; the nearest by the loss begin", "starts", ge=1, le=100_000
+    )
+    stages: list[Stage] = key(
+        "[members, length] of each stage: so many of a seed's members go on; lengths are relative, the last has 1",
+        min_length=1,
+        max_length=20,
+    )
+
+    @model_validator(mode="after")
+    def _narrows(self):
+        members = [int(count) for count, _ in self.stages]
+        if members != sorted(members, reverse=True) or members[-1] != 1:
+            raise ValueError("the members of the stages fall, and the last stage has 1")
+        if any(count != int(count) or count < 1 for count, _ in self.stages) or members[0] > self.pool:
+            raise ValueError("members are whole numbers from 1 to the pool's size")
+        self.stages = [[int(count), length] for count, length in self.stages]
+        return self
 
 
 class Generator(Section):
@@ -191,6 +224,8 @@ class Config(Section):
     loss: Loss
     optimizer: Optimizer
     start: Start
+    latent: Latent
+    search: Search
     films: dict[str, dict | None] = key(
         "films by name: {vary: seed, loss, lr, rank or trajectory, of: [three members], fixed keys}; null: no such film"
     )

@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from approach.errors import UserError
+from approach.own import is_own
 from approach.planning.schema import SWEEPABLE, Config, TermKind, leaves
 
 SHORT = {"optimizer.lr": "lr"}
@@ -214,7 +215,7 @@ def _check_override(override: Override, config_dir: Path) -> None:
     if key not in choices and key not in known and not _is_free_form(key):
         raise UserError(f"unknown key '{key}'{nearest(key, [*known, *choices])}")
     term, kinds = key.removeprefix("loss.terms."), typing.get_args(TermKind)
-    if term != key and term not in kinds:
+    if term != key and term not in kinds and not is_own(term):
         raise UserError(f"unknown loss term '{term}'{nearest(term, list(kinds))}")
     if override.is_delete():
         raise UserError(f"'{override.input_line}': keys cannot be deleted; give '{key}' another value")
