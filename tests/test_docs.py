@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -16,7 +17,9 @@ from approach.errors import UserError
 from approach.pictures.arrivals import film_command
 from approach.planning import plan
 from approach.planning.checks import check_before_jobs
+from approach.trajectories import read_trajectory
 from helpers.paths import ROOT, SNAKEMAKE
+from helpers.runs import count_jobs
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 PAGES.remove("docs/study-generator.md")  # its commands are those of study/Snakefile
@@ -59,7 +62,7 @@ def reader(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     for page in PAGES:
         for path, text in files(page).items():
-            if path.startswith("config/"):
+            if path.startswith("config/") or "/" not in path:
                 (folder / path).write_text(text, encoding="utf-8")
     models = folder / "models" / "mine"
     models.mkdir(parents=True)
@@ -168,11 +171,24 @@ def extended(tmp_path):
 
 @pytest.mark.slow
 def test_the_worked_example_runs(extended, tiny_words):
-    losses, nearest = "results/study/loss~edges+lr~0.05/losses.csv", "results/study/nearest.txt"
-    command = [str(SNAKEMAKE), losses, nearest, "--cores", "2", "--config", "loss=edges", "seeds=3", "steps=2"]
-    run = subprocess.run([*command, f"hydra={tiny_words}"], cwd=extended, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-6000:]
-    table = pd.read_csv(extended / losses)
-    assert (table["loss"] - table["edges"] - 0.1 * table["l1"]).abs().max() < 1e-6
-    assert (table["edges"] > 0).all()
+    """A term and an optimizer of one's own, and a rule; and an edit of the term inverts its own setting alone."""
+    edges, nearest = "results/study/loss~edges+lr~0.01/losses.csv", "results/study/nearest.txt"
+    words = [*("loss=edges,l2", "optimizer=signs", "seeds=3", "steps=2"), f"hydra={tiny_words}"]
+
+    def run(*options):
+        command = [str(SNAKEMAKE), *options, "--cores", "2", "--config", *words]
+        run = subprocess.run(command, cwd=extended, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr[-6000:]
+        return run.stdout + run.stderr
+
+    run(edges, edges.replace("edges", "l2"), nearest)
+    table = pd.read_csv(extended / edges)
+    assert (table["loss"] - table["my_terms:edges"] - 0.1 * table["l1"]).abs().max() < 1e-6
+    assert (table["my_terms:edges"] > 0).all()
     assert re.fullmatch(r"Seed [012] came nearest, to an L2 of [\d.]+\.\n", (extended / nearest).read_text())
+    moved = read_trajectory(extended / "results/study/loss~l2+lr~0.01/trajectories/0-2.safetensors", 0)
+    steps = np.unique(np.abs(np.diff(moved.z, axis=0)).round(6))
+    assert len(steps) <= 4  # one length a step, but for what is clamped
+    term = extended / "my_terms.py"
+    term.write_text(term.read_text().replace("images.mean(1)", "images.amax(1)"))
+    assert count_jobs(run("-n", "--quiet", "rules", "--until", "invert"))["invert"] == 1

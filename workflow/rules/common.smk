@@ -148,6 +148,11 @@ def get_survey_loss(wildcards):
     return PLAN.survey_loss(wildcards.film)
 
 
+def get_survey_own(wildcards):
+    """What terms of one's own say: an edit measures anew what is measured with them."""
+    return PLAN.survey_own(wildcards.film)
+
+
 def get_passes(wildcards):
     return PLAN.passes(wildcards.film)
 

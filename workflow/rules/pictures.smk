@@ -23,6 +23,7 @@ rule survey:
         loss=get_survey_loss,
         grid=PLAN.base["panorama"]["grid"],
         net=get_survey_net,
+        own=get_survey_own,
         device=PLAN.base["device"],
         code=get_code("survey"),
     script:

@@ -23,6 +23,7 @@ rule passes:
         passes={key: PLAN.base["passes"][key] for key in ("points", "steps", "free")},
         loss=get_survey_loss,
         net=get_survey_net,
+        own=get_survey_own,
         device=PLAN.base["device"],
         code=get_code("passes"),
     script:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from approach.errors import UserError
 from approach.losses.perceptual import Perceptual
+from approach.own import is_own, load_own
 from approach.target import Target
 from approach.torchvision_guard import import_torchvision
 
@@ -69,7 +70,8 @@ def build_loss(
     Args:
         loss: `{"name": "l1-lpips", "terms": {"l1": 1.0, "lpips": 10.0}}`, the weight of each term. Terms: l1 (mean
             absolute difference), l2 (mean squared difference), pyramid (L1 of a Laplacian pyramid), ssim (1 - MS-SSIM),
-            lpips (learned distance), discriminator (distance of the discriminator's features).
+            lpips (learned distance), discriminator (distance of the discriminator's features), or module:name of one's
+            own: name(target [1, 3, S, S]) gives the term, images [N, 3, S, S] -> [N].
         target: what to approach.
         perceptual: the LPIPS network; needed by lpips.
         discriminator: the generator's own, `discriminator.features(images) -> list of [N, ...] maps`; needed by
@@ -93,13 +95,13 @@ def build_loss(
     }
     weights = {}
     for kind, weight in loss["terms"].items():
-        if kind not in makers:
+        if kind not in makers and not is_own(kind):
             raise UserError(f"loss {loss['name']}: unknown term {kind}; known are {', '.join(KINDS)}")
         weights[kind] = float(weight)
     if not weights:
         raise UserError(f"loss {loss['name']}: has no terms; known are {', '.join(KINDS)}")
     with torch.no_grad():
-        terms = {kind: makers[kind]() for kind in weights}
+        terms = {kind: load_own(kind)(pixels) if is_own(kind) else makers[kind]() for kind in weights}
     return Loss(loss["name"], weights, terms, pixels, mask, seen)
 
 

@@ -1,6 +1,7 @@
 """What planning knows of losses and optimizers of one's own: that they are there, and what they say. Nothing is run."""
 
 import ast
+from collections.abc import Iterable
 
 from approach.digest import code_digest
 from approach.errors import UserError
@@ -41,6 +42,6 @@ def _defined(tree: ast.Module) -> set[str]:
     return names
 
 
-def own_digests(config: dict) -> dict[str, str]:
+def digests(names: Iterable[str]) -> dict[str, str]:
     """What each of them says, with the files beside it that it imports: an edit reruns the settings that use it."""
-    return {name: code_digest(file_of(name), file_of(name).parent) for name in own_names(config)}
+    return {name: code_digest(file_of(name), file_of(name).parent) for name in names}

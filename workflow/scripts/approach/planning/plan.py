@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from approach.errors import UserError
+from approach.own import is_own
 from approach.planning import batches, sweep
 from approach.planning.command_line import finish, read_short_keys
 from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
 from approach.planning.films import film_table
-from approach.planning.own_code import check_own, own_digests, own_names
+from approach.planning.own_code import check_own, digests, own_names
 from approach.sources import is_url, sha256_of
 
 SETTING = r"loss~[A-Za-z0-9._-]+\+lr~[A-Za-z0-9._-]+(\+[A-Za-z0-9._]+~[A-Za-z0-9._-]+)*"
@@ -198,6 +199,10 @@ class Plan:
             return losses[0]
         name = self.base["metrics"][0]
         return {"name": name, "terms": {name: 1.0}}
+
+    def survey_own(self, film: str) -> dict[str, str]:
+        """What the terms of one's own say that a panorama measures."""
+        return digests(name for name in self.survey_loss(film)["terms"] if is_own(name))
 
     def survey_losses(self) -> dict[str, str]:
         """What each film's panorama measures: film -> the name of the loss, or None where it has no panorama."""
@@ -387,6 +392,6 @@ def inversion_config(config: dict) -> dict:
     return {
         "truncation": config["generator"]["truncation"],
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
-        **({"own": own_digests(config)} if own_names(config) else {}),
+        **({"own": digests(own_names(config))} if own_names(config) else {}),
         **{key: config[key] for key in chosen},
     }
