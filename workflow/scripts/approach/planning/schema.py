@@ -1,8 +1,9 @@
 """Every configuration key: its type, range, unit and meaning. The values are in config/, and only there."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -10,7 +11,15 @@ Metric = Literal["l2", "ssim", "lpips"]
 TermKind = Literal["l1", "l2", "pyramid", "ssim", "lpips", "discriminator"]
 OWN = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"  # module:name, found beside the project or on the path
 Stage = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
-OwnTerm = Annotated[str, Field(pattern=f"^{OWN}$")]
+
+
+def _known_term(term: str) -> str:
+    if term not in get_args(TermKind) and not re.fullmatch(OWN, term):
+        raise ValueError(f"must be one of {', '.join(get_args(TermKind))}, or my_module:my_term")
+    return term
+
+
+Term = Annotated[str, AfterValidator(_known_term)]
 
 # What a sweep may vary: sections or single keys. Everything else belongs to the experiment as a whole.
 SWEEPABLE = ("loss", "optimizer", "start", "latent", "search", "generator.truncation")
@@ -40,7 +49,7 @@ class Loss(Section):
     """What an inversion minimises: a weighted sum of terms."""
 
     name: str = key("the loss's name in paths and tables", pattern=r"^[A-Za-z0-9._-]+$")
-    terms: dict[TermKind | OwnTerm, Weight] = key(
+    terms: dict[Term, Weight] = key(
         "weight of each term: l1, l2, pyramid, ssim, lpips, discriminator, or my_module:my_term", min_length=1
     )
 
