@@ -117,8 +117,8 @@ def test_a_generator_that_the_pipeline_cannot_load_is_refused_before_the_first_s
     leap = "generator.layers=[[true,16,8],[false,8,4],[true,4,1]]"  # a block keeps its width or halves it
     command = [sys.executable, "-m", "study.scripts.train", "--pictures", "none.npz", "--folder", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
-    run = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "check": False}
-    said = subprocess.run([*command, *OVERRIDES, leap], **run)
+    run = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
+    said = subprocess.run([*command, *OVERRIDES, leap], check=False, **run)
     assert said.returncode and "layer 2 does not fit its neighbours" in said.stderr
 
 
