@@ -83,6 +83,15 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md"])
+def test_lines_are_short(page):
+    """Prose: no table, picture or fenced block; nor what bench/report.py writes."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$|<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.M | re.S)
+    long = [line for line in text.splitlines() if len(line) > 120 and not line.strip().startswith(("|", "!"))]
+    assert long == []
+
+
 def test_the_guide_lists_the_embedded_classes():
     names = json.loads((ROOT / "resources" / "study" / "classes.json").read_text())
     listed = re.search(r"^> (.*?)\n\n", (ROOT / "docs" / "guide.md").read_text(), re.M | re.S)[1]
