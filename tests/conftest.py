@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,16 @@ def backbones(tmp_path_factory) -> dict[str, Path]:
     for net in BACKBONES:
         torch.save(stand_in(net), folder / f"{net}.pth")
     return {net: folder / f"{net}.pth" for net in BACKBONES}
+
+
+@pytest.fixture(scope="session")
+def missing_in_crate(tmp_path_factory) -> Callable[[Path], list[str]]:
+    """Tells what roc-validator finds required and missing in a folder's crate."""
+    from helpers import crates  # noqa: PLC0415 (the validator, which few tests need)
+
+    cache = tmp_path_factory.mktemp("contexts") / "http"
+    crates.fill_cache(cache)
+    return partial(crates.missing_in_crate, cache=cache)
 
 
 @pytest.fixture(scope="session")

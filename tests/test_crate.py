@@ -1,21 +1,12 @@
-"""A results folder as a Workflow Run RO-Crate: whole, true to the files, and valid by roc-validator."""
+"""A results folder as a Workflow Run RO-Crate: whole, true, and valid by roc-validator; a run's own: test_pipeline."""
 
 import hashlib
 import json
-from importlib.resources import files
-from io import BytesIO
 
 import pytest
 import yaml
-from requests import Response
-from requests.adapters import BaseAdapter
-from requests_cache import CachedSession
-from rocrate_validator import models, services
-from urllib3 import HTTPResponse
 
-from approach.checksums import FILE, check_products, checksum_lines, read_checksums
-from approach.crate import RUN_CONTEXT, WORKFLOW, crate
-from approach.sources import sha256_of
+from approach.crate import WORKFLOW, crate
 
 RECORD = {
     "name": "small",
@@ -89,77 +80,11 @@ def test_products_have_their_sha256(folder):
     assert found["target.png"]["sha256"] != hashlib.sha256(b"another").hexdigest()
 
 
-class Contexts(BaseAdapter):
-    """Answers with the two contexts that a crate names, so that nothing is fetched from the network.
-
-    RO-Crate's own comes with the rocrate library; of the terms of Workflow Run Crate, a crate of ours uses one.
-    """
-
-    def send(self, request, **kwargs):
-        terms = {"@context": {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}}
-        texts = {
-            "https://w3id.org/ro/crate/1.1/context": files("rocrate.data").joinpath("ro-crate.jsonld").read_bytes(),
-            RUN_CONTEXT: json.dumps(terms).encode(),
-        }
-        response = Response()
-        response.request, response.url, response.status_code = request, request.url, 200
-        response.headers["Content-Type"] = "application/ld+json"
-        response.raw = HTTPResponse(BytesIO(texts[request.url]), status=200, preload_content=False)
-        return response
-
-    def close(self):
-        """Nothing is open."""
-
-
-@pytest.fixture(scope="module")
-def validate(tmp_path_factory):
-    """What roc-validator finds required and missing in a crate: by its cache of contexts, without the network."""
-    cache = tmp_path_factory.mktemp("contexts") / "http"
-    with CachedSession(str(cache)) as session:
-        session.mount("https://", Contexts())
-        for url in ("https://w3id.org/ro/crate/1.1/context", RUN_CONTEXT):
-            assert session.get(url).ok
-
-    def found(folder):
-        settings = services.ValidationSettings(
-            rocrate_uri=str(folder),
-            profile_identifier="workflow-run-crate",
-            requirement_severity=models.Severity.REQUIRED,
-            offline=True,
-            cache_path=cache,
-        )
-        result = services.validate(settings)
-        assert len(result.executed_checks) > 50
-        return [issue.message for issue in result.get_issues()]
-
-    return found
-
-
-def test_the_validator_finds_nothing(folder, validate):
-    assert validate(folder) == []
-
-
-def test_the_validator_finds_what_is_missing(folder, validate):
+def test_the_validator_finds_what_is_missing(folder, missing_in_crate):
+    assert missing_in_crate(folder) == []
     file = folder / "ro-crate-metadata.json"
     content = json.loads(file.read_text())
     run = next(one for one in content["@graph"] if one["@id"] == "#run")
     del run["instrument"]
     file.write_text(json.dumps(content))
-    assert any("instrument" in message for message in validate(folder))
-
-
-def test_a_changed_product_is_seen_by_verify_and_by_the_crate(folder):
-    products = [str(folder / name) for name in ("experiment.yaml", "target.png")]
-    (folder / FILE).write_text(checksum_lines(products, folder))
-    recorded = read_checksums(folder / FILE)
-    assert check_products(recorded, products, folder) == []
-    (folder / "target.png").write_bytes(b"another")
-    assert any("target.png" in line for line in check_products(recorded, products, folder))
-    assert entities(folder)["target.png"]["sha256"] == recorded["target.png"] != sha256_of(folder / "target.png")
-
-
-@pytest.mark.slow
-def test_the_rule_is_planned(workflow):
-    planned = workflow.planned("crate", loss="l2", steps=2, seeds=3)
-    assert planned["crate"] == planned["page"] == 1
-    assert "crate" not in workflow.planned(loss="l2", steps=2, seeds=3)
+    assert any("instrument" in message for message in missing_in_crate(folder))

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import subprocess
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ from PIL import Image
 from approach.biggan.config import read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
+from approach.checksums import read_checksums
 from approach.film.probe import read_film
 from approach.losses.losses import build_loss
+from approach.sources import sha256_of
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 from helpers.dictionary import listed_columns, listed_products, matches
@@ -30,9 +33,9 @@ SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_words):
-    """A finished sweep of two losses."""
+    """A finished sweep of two losses, and its crate."""
     workflow = Workflow(tmp_path_factory.mktemp("sweep"), tiny_words)
-    workflow.result = workflow.done(**SWEEP)
+    workflow.result = workflow.done("all", "crate", **SWEEP)
     return workflow
 
 
@@ -85,6 +88,15 @@ def test_the_terminal_says_what_comes_and_what_came(finished):
     assert "[invert loss~l2+lr~0.05 0-2] step 6/6" in said
 
 
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_setting_has_as_many_files_as_planning_at_scale_reckons(finished, setting):
+    """Six of a batch and ten more, however many seeds there are: docs/scale.md."""
+    folders = [finished.folder / kind / "sweep" / setting for kind in ("results", "logs", "benchmarks")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    of_the_batch = [path for path in files if path.name.startswith("0-2.")]
+    assert (len(of_the_batch), len(files)) == (6, 16)
+
+
 def test_a_trajectory_is_what_the_generator_received(results, tiny):
     path = results / "loss~l2+lr~0.05" / "trajectories" / "0-2.safetensors"
     trajectory = read_trajectory(path, 1)
@@ -128,9 +140,8 @@ def test_the_films_are_in_step(results):
     folder = results / "films" / "starts+loss~l2+lr~0.05"
     found = [read_film(folder / f"channel-{n}.mp4") for n in (1, 2, 3)]
     wide = read_film(folder / "triptych.mp4")
-    assert {film["frames"] for film in [*found, wide]} == {
-        24
-    }  # 0.4 s of trajectory and a second of hold before and after
+    held = 10  # a second before and after
+    assert {film["frames"] for film in [*found, wide]} == {held + 4 + held}
     assert {(film["width"], film["height"], film["fps"]) for film in found} == {(64, 64, 10)}
     assert wide["width"] > 3 * 64
     choice = json.loads((folder / "film.json").read_text())
@@ -197,6 +208,19 @@ def test_going_on_with_one_more_seed_and_back(workflow):
     assert "invert" not in workflow.planned(**keys, seeds="0,1,2,7")
 
 
+def crated(results):
+    """The files that the crate describes -> the sha256 it gives them."""
+    graph = json.loads((results / "ro-crate-metadata.json").read_text())["@graph"]
+    return {unquote(one["@id"]): one["sha256"] for one in graph if "contentSize" in one}
+
+
+def test_the_crate_of_a_run_is_valid_and_whole(results, missing_in_crate):
+    assert missing_in_crate(results) == []
+    recorded = read_checksums(results / "checksums.sha256")
+    assert recorded.items() <= crated(results).items()
+    assert {name: sha256_of(results / name) for name in crated(results)} == crated(results)
+
+
 def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tiny):
     assert "as they were recorded" in finished.done("verify", **SWEEP).stderr
     checked = subprocess.run(["sha256sum", "--check", "--quiet", "checksums.sha256"], cwd=results, check=False)
@@ -209,6 +233,7 @@ def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tin
             data = bytearray(kept[path][0])
             data[-9] ^= 1
             path.write_bytes(data)
+        assert sha256_of(sheet) != crated(results)["montage.png"], "the crate disagrees, too"
         result = finished.run("verify", **{**SWEEP, "lr": "0.05,0.1"})
         assert result.returncode == 1
         assert "Traceback" not in result.stderr
