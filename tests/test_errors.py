@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 
 def refused(workflow, *, before_jobs=True, hydra="", **keys):
-    result = workflow.run(hydra=hydra, **{"name": "wrong", "steps": 2, "seeds": 1, **keys})
+    result = workflow.run(hydra=hydra, forked=before_jobs, **{"name": "wrong", "steps": 2, "seeds": 1, **keys})
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     lines = [line for line in result.stderr.splitlines() if "error:" in line.lower()]
@@ -71,23 +71,23 @@ def test_another_target_under_the_same_name_is_refused(workflow):
     for name, colour in (("one", "red"), ("two", "blue")):
         Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
     keys = {"name": "mine", "loss": "l2", "steps": 2, "seeds": 1}
-    workflow.done(**keys, target="one.png")
+    only = ("--until", "losses")
+    workflow.done(*only, **keys, target="one.png")
     kept = (folder / "results/mine/loss~l2+lr~0.05/trajectories/0.safetensors").read_bytes()
-    refusal = workflow.run(**keys, target="two.png")
+    refusal = workflow.run(forked=True, **keys, target="two.png")
     assert refusal.returncode == 1
     assert "made from another target than two.png is now" in refusal.stderr
     assert (folder / "results/mine/loss~l2+lr~0.05/trajectories/0.safetensors").read_bytes() == kept
-    workflow.done(**keys, target="two.png", overwrite="true")
-    workflow.done(**keys, target="two.png")
+    workflow.done(*only, **keys, target="two.png", overwrite="true")
+    assert workflow.planned(*only, **keys, target="two.png") == {}
     Image.new("RGB", (40, 40), "green").save(folder / "two.png")
-    refusal = workflow.run(**keys, target="two.png")
+    refusal = workflow.run(forked=True, **keys, target="two.png")
     assert "made from another target than two.png is now" in refusal.stderr
 
 
 @pytest.mark.parametrize("key", ["video.fps", "nonsense"])
 def test_dotted_keys_are_snakemakes_to_refuse(workflow, key):
-    result = workflow.run(**{key: 1})
-    assert result.returncode != 0
+    assert workflow.run(forked=True, **{key: 1}).returncode != 0
 
 
 def test_targets_that_snakemake_would_misread(workflow):

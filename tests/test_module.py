@@ -1,5 +1,6 @@
 """The workflow as a module of another one, from its folder and from a copy, and as Snakemake's catalog wants it."""
 
+import os
 import shutil
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from helpers.paths import ROOT, SNAKEMAKE
+from helpers.planner import run_forked
 from helpers.runs import count_jobs
 
 pytestmark = pytest.mark.slow
@@ -34,8 +36,11 @@ MEASURED = {
 
 def snakemake(folder, *options):
     """What Snakemake says in a folder, and its exit status."""
-    command = [str(SNAKEMAKE), "--cores", "1", *options]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    words = ["--cores", "1", *options]
+    if "-n" in options:
+        run = run_forked(words, folder, dict(os.environ))
+    else:
+        run = subprocess.run([str(SNAKEMAKE), *words], cwd=folder, capture_output=True, text=True, check=False)
     return run.stdout + run.stderr, run.returncode
 
 

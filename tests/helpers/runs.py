@@ -5,6 +5,9 @@ import subprocess
 from pathlib import Path
 
 from helpers.paths import ROOT, SNAKEMAKE
+from helpers.planner import run_forked
+
+NO_JOBS = {"-n", "--touch", "--unlock", "--summary"}
 
 
 class Workflow:
@@ -23,10 +26,12 @@ class Workflow:
             *("--workflow-profile", str(profile), "--cores", "2", *options, "--config", *given),
         ]
 
-    def run(self, *options: str, hydra: str = "", **config) -> subprocess.CompletedProcess:
-        """Run to the end, whatever it is."""
+    def run(self, *options: str, hydra: str = "", forked: bool = False, **config) -> subprocess.CompletedProcess:
+        """Run to the end, whatever it is; forked, and so sooner, where no job runs."""
         environment = {**os.environ, "PYTHONPATH": ""}
         command = self.command(*options, hydra=hydra, **config)
+        if forked or NO_JOBS & set(options):
+            return run_forked(command[1:], self.folder, environment)
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=self.folder, check=False)
 
     def done(self, *options: str, hydra: str = "", **config) -> subprocess.CompletedProcess:
