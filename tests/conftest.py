@@ -1,6 +1,5 @@
 """Shared fixtures: the project's folder, stand-in and real networks, Snakemake runs, a browser, a GPU."""
 
-import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -8,12 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from approach.biggan.config import read_config
-from approach.biggan.stand_in import seeded_state
 from helpers.browser import CHROMIUM, QUIET
-from helpers.generators import TINY
+from helpers.generators import write_tiny
 from helpers.paths import ROOT
 from helpers.real_files import real_files
 from helpers.runs import Workflow
@@ -84,10 +80,7 @@ def missing_in_crate(tmp_path_factory) -> Callable[[Path], list[str]]:
 def tiny(tmp_path_factory) -> Path:
     """A folder with a tiny generator in the published form: config.json, generator.safetensors, classes.json."""
     folder = tmp_path_factory.mktemp("tiny")
-    (folder / "config.json").write_text(json.dumps(TINY))
-    state = seeded_state(read_config(folder / "config.json"), seed=1)
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "generator.safetensors")
-    (folder / "classes.json").write_text(json.dumps(["alp", "valley", "shore", "lamp", "tree"]))
+    write_tiny(folder)
     return folder
 
 

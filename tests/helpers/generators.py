@@ -1,9 +1,14 @@
 """Generators small enough for tests, and how a test asks one for pictures."""
 
 import json
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from approach.biggan.config import read_config
+from approach.biggan.stand_in import seeded_state
 
 # Two residual blocks up, 32 px, five classes: large enough to have every kind of layer.
 TINY = {
@@ -31,6 +36,16 @@ VARIED = {
     "eps": 1e-4,
     "n_stats": 51,
 }
+
+
+def write_tiny(folder: Path) -> str:
+    """Write the tiny generator in the published form into a folder; the words that put it in the study's place."""
+    (folder / "config.json").write_text(json.dumps(TINY))
+    state = seeded_state(read_config(folder / "config.json"), seed=1)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "generator.safetensors")
+    (folder / "classes.json").write_text(json.dumps(["alp", "valley", "shore", "lamp", "tree"]))
+    files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
+    return " ".join(f"generator.{key}={folder / name}" for key, name in files.items())
 
 
 def write_config(tmp_path, **changes):
