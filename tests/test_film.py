@@ -175,7 +175,7 @@ def test_lossless_frames_come_back_bit_for_bit(tmp_path, height, width):
     assert all((a == b).all() for a, b in zip(frames, read_frames(tmp_path / "a b" / "frames.mkv"), strict=True))
     assert (found["frames"], found["fps"], found["width"], found["height"]) == (40, 25, width, height)
     assert count_frames(tmp_path / "a b" / "frames.mkv") == 40
-    assert [path.name for path in (tmp_path / "a b").iterdir()] == ["frames.mkv"]
+    assert sorted(path.name for path in (tmp_path / "a b").iterdir()) == ["frames.mkv", "frames.sha256"]
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path):
@@ -294,7 +294,30 @@ def test_a_killed_producer_never_names_its_film(tmp_path):
     producer.stdout.close()
     assert not (tmp_path / "frames.mkv").exists()
     write_frames(noise(3), tmp_path / "frames.mkv", fps=25, count=3)
-    assert [path.name for path in tmp_path.iterdir()] == ["frames.mkv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames.mkv", "frames.sha256"]
+
+
+@pytest.mark.parametrize(
+    "damage", ["a bit", "half", "nothing", "another", "no file", "no checksum", "an empty checksum"]
+)
+def test_damaged_frames_go_into_no_film(tmp_path, damage):
+    frames, checksum, film = tmp_path / "f.mkv", tmp_path / "f.sha256", tmp_path / "f.mp4"
+    write_frames(noise(4), tmp_path / "other.mkv", fps=25, count=4)
+    write_frames(noise(3), frames, fps=25, count=3)
+    data = frames.read_bytes()
+    middle = len(data) // 2
+    flipped = [data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :] for at in range(0, len(data), 97)]
+    forms = {"a bit": flipped, "half": [data[:middle]], "nothing": [b""]}
+    forms["another"] = [(tmp_path / "other.mkv").read_bytes()]
+    if "checksum" in damage:
+        checksum.unlink() if damage == "no checksum" else checksum.write_bytes(b"")
+    for changed in forms.get(damage, [data]):
+        frames.write_bytes(changed)
+        if damage == "no file":
+            frames.unlink()
+        with pytest.raises(UserError, match=r"f\.mkv: is damaged .*; delete it to have it rendered again"):
+            encode_film([frames], film, fps=25, count=3, look={"size": 64}, codec=CODEC)
+    assert not film.exists()
 
 
 def test_ffmpeg_that_gives_up_is_quoted(tmp_path):

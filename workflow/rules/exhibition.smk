@@ -13,6 +13,10 @@ rule exhibition:
         frames=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
         ),
+        checksums=expand(
+            "results/{{name}}/films/{{film}}/frames/{channel}.sha256",
+            channel=[1, 2, 3],
+        ),
         losses=get_caption_losses,
     output:
         film="results/{name}/films/{film}/exhibition/{screen}.{form}",

@@ -85,6 +85,7 @@ rule render:
         trajectories=get_candidate_batches,
     output:
         frames=frames_file("results/{name}/films/{film}/frames/{channel}.mkv"),
+        checksum=frames_file("results/{name}/films/{film}/frames/{channel}.sha256"),
     log:
         "logs/{name}/films/{film}/render-{channel}.log",
     benchmark:
@@ -110,6 +111,7 @@ rule encode_channel:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         frames="results/{name}/films/{film}/frames/{channel}.mkv",
+        checksums="results/{name}/films/{film}/frames/{channel}.sha256",
         losses=get_caption_losses,
     output:
         film="results/{name}/films/{film}/channel-{channel}.mp4",
@@ -138,6 +140,10 @@ rule triptych:
         timing="results/{name}/films/{film}/timing.json",
         frames=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+        ),
+        checksums=expand(
+            "results/{{name}}/films/{{film}}/frames/{channel}.sha256",
+            channel=[1, 2, 3],
         ),
         losses=get_caption_losses,
     output:

@@ -21,6 +21,7 @@ import numpy as np
 from approach.errors import UserError
 from approach.film.probe import count_frames, mismatch, read_film
 from approach.lettering import GROUND
+from approach.sources import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def write_frames(
 ) -> dict:
     """Store frames losslessly while they are being made: x264 in RGB at quantiser 0 gives back every bit.
 
-    When the producer fails, or gives more or fewer than `count` frames, no file is left.
+    When the producer fails, or gives more or fewer than `count` frames, no file is left. The file's sha256 is written
+    beside it (`checksum_file`).
 
     Args:
         frames: uint8 [H, W, 3], any size.
@@ -86,7 +88,31 @@ def write_frames(
     raw = raw_input(first, fps)
     options = {"vcodec": "libx264rgb", "crf": 0, "preset": "ultrafast", "g": 30, "threads": threads}
     wanted = {"frames": count, "width": width, "height": height, "fps": Fraction(_rate(fps)), "pix_fmt": "gbrp"}
-    return _run([raw], output, options=options, wanted=wanted, feed=_checked(first, source), log_file=log_file)
+    found = _run([raw], output, options=options, wanted=wanted, feed=_checked(first, source), log_file=log_file)
+    checksum_file(output).write_text(f"{sha256_of(output)}  {output.name}\n", encoding="utf-8")
+    return found
+
+
+def checksum_file(frames: Path) -> Path:
+    """Where the sha256 of a file of frames is, in a form that `sha256sum --check` reads."""
+    return frames.with_suffix(".sha256")
+
+
+def check_frames(frames: Path, count: int) -> None:
+    """Refuse frames that are not what was rendered.
+
+    Raises:
+        UserError: their sha256 differs from the recorded one or is not recorded, or they are not `count`.
+    """
+    again = "delete it to have it rendered again"
+    try:
+        recorded = checksum_file(frames).read_text(encoding="utf-8").partition(" ")[0]
+    except (OSError, ValueError):
+        recorded = ""
+    if not frames.is_file() or sha256_of(frames) != recorded:
+        raise UserError(f"{frames}: is damaged (its sha256 is not that of {checksum_file(frames).name}); {again}")
+    if (found := count_frames(frames)) != count:
+        raise UserError(f"{frames} holds {found} frames and the film {count}: {again}")
 
 
 def encode_film(
@@ -104,7 +130,7 @@ def encode_film(
     """One channel, or several side by side, from lossless frames to a film.
 
     Args:
-        sources: a file of frames (`write_frames`) per channel.
+        sources: a file of frames (`write_frames`) per channel, with its sha256 beside it.
         output: the film.
         fps: frames a second.
         count: frames of the film, and of each source.
@@ -119,8 +145,7 @@ def encode_film(
         What was read back (`probe.read_film`).
     """
     for source in sources:
-        if (found := count_frames(source)) != count:
-            raise UserError(f"{source} holds {found} frames and the film {count}: delete it to have it rendered again")
+        check_frames(source, count)
     # Each picture is converted and enlarged in one pass; borders are added after it, and cost nothing.
     pixels, enlarged = options_of(codec, fps)["pix_fmt"], (look["size"], look["size"])
     scaling = look.get("scaling", "mitchell")
