@@ -7,13 +7,21 @@ A tiny experiment is made once, undisturbed. Then, round after round, it is put 
 deleted, and the command that makes them is typed until it is done, while SIGKILL, SIGTERM and SIGINT (Ctrl-C) fall on
 the job, on Snakemake, or on both with all that they started. A round's choices come from its seed; when exactly a blow
 lands is the machine's.
+
+With --alone the very scripts that Snakemake ran are run again without it, by a process that has the libraries loaded
+already, and what Snakemake does between two attempts (deleting what a job left) is done here: several kills a second.
 """
 
 import argparse
+import ast
+import importlib
 import json
 import os
+import pickle
 import random
 import re
+import runpy
+import select
 import shutil
 import signal
 import subprocess
@@ -76,6 +84,9 @@ RETRIES = 20
 # Rows tell the seconds that a step took: in these tables that column is left out of the comparison.
 SECONDS = {f"{SETTING}/losses.csv", f"{SETTING}/trajectories/0-2.csv", f"{RESULTS}/losses.parquet"}
 OF_THIS_RUN = {f"{RESULTS}/checksums.sha256"}  # the sums of those tables
+LOADED = ["approach.inversion.batch", "approach.loading", "approach.film.render", "approach.film.encode"]
+LOADED += ["approach.film.captions", "approach.pictures.tables", "approach.pictures.montage", "approach.page.page"]
+LOADED += ["approach.fetching", "approach.provenance", "approach.checksums", "snakemake.iocontainers", "pandas"]
 JOB = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$")
 
 
@@ -110,9 +121,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def picture_server() -> ThreadingHTTPServer:
-    """A server on this machine, whose picture takes about two seconds."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def picture_server(noted: Path) -> ThreadingHTTPServer:
+    """A server on this machine, whose picture takes about two seconds; on the port that is noted, if there is one."""
+    port = int(noted.read_text()) if noted.exists() else 0
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    noted.write_text(str(server.server_port))
     noise = np.random.default_rng(0).integers(0, 256, (576, 576, 3), dtype=np.uint8)
     with tempfile.TemporaryFile() as file:
         Image.fromarray(noise).save(file, "PNG")
@@ -121,6 +134,89 @@ def picture_server() -> ThreadingHTTPServer:
     server.begun = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+# Scripts without Snakemake
+
+
+def keep_scripts(folder: Path, place: Path, done: threading.Event) -> None:
+    """Copy the scripts that Snakemake writes for its jobs, until it is done: it deletes them."""
+    place.mkdir()
+    while not done.wait(0.02):
+        for script in (folder / ".snakemake" / "scripts").glob("*.py"):
+            if not (place / script.name).exists() and "preamble end" in (text := script.read_text()):
+                (place / script.name).write_text(text)
+
+
+def prepare(folder: Path, outputs: list[str], log: str) -> None:
+    """What Snakemake does before a job: delete what an earlier attempt left of its outputs, and make their folders."""
+    for file in [*outputs, log]:
+        path = folder / file
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif file != log:
+            path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+class Nursery:
+    """A process with the libraries loaded, which forks and runs scripts one at a time."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def begin(self, script: Path, folder: Path, words: Path) -> int:
+        """Begin a script in a session of its own; the id of its process."""
+        self.process.stdin.write(json.dumps([str(script), str(folder), str(words)]) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait a little for the script; its exit code once it has ended."""
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        return int(self.process.stdout.readline()) if ready else None
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def be_nursery() -> None:
+    """Fork and run what is asked for on standard input, line by line."""
+    for name in LOADED:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        script, folder, words = json.loads(line)
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            os.chdir(folder)
+            said = os.open(words, os.O_WRONLY | os.O_CREAT)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            sys.argv = [script]
+            code = 0
+            try:
+                runpy.run_path(script, run_name="__main__")
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            except BaseException as error:
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+                code = 1
+            sys.stderr.flush()
+            os._exit(code)
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 # One blow
@@ -154,21 +250,37 @@ class Soak:
 
     def __init__(self, folder: Path, log: Path | None, seed: int):
         self.folder, self.twin, self.log = folder / "work", folder / "undisturbed", log
+        self.scripts, self.took = folder / "scripts", {}
         self.seed, self.rounds, self.kills, self.problems = seed, 0, [], []
         self.work = Counter(dict.fromkeys(STAGE_OF, 0.5))  # seconds of work that are aimed at, learned
-        self.server = picture_server()
-        (folder / "tiny").mkdir(parents=True)
+        self.server = picture_server(folder / "port")
+        (folder / "tiny").mkdir(exist_ok=True)
         words = f"{write_tiny(folder / 'tiny')} {SMALL}"
         self.keys = {"name": NAME, "loss": "l2", "seeds": 3, "steps": STEPS}
         self.keys["target"] = f"http://127.0.0.1:{self.server.server_port}/picture.png"
         self.workflow = Workflow(self.folder, words)
 
     def begin(self) -> None:
-        """Make the experiment, undisturbed."""
+        """Make the experiment, undisturbed, and keep the scripts that Snakemake runs for that."""
+        if not self.twin.exists():
+            self.make()
+        self.file = next(path.name for path in (self.twin / "resources/downloads").glob("*.png"))
+
+    def make(self) -> None:
+        """Run the whole experiment once."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.scripts, ignore_errors=True)
         self.folder.mkdir()
-        self.workflow.done(**self.keys)
-        shutil.copytree(self.folder, self.twin)
-        self.file = next(path.name for path in (self.folder / "resources/downloads").glob("*.png"))
+        done = threading.Event()
+        keeper = threading.Thread(target=keep_scripts, args=(self.folder, self.scripts, done))
+        keeper.start()
+        try:
+            self.workflow.done(**self.keys)
+        finally:
+            done.set()
+            keeper.join()
+        shutil.copytree(self.folder, self.folder.with_name("copy"))
+        self.folder.with_name("copy").rename(self.twin)
 
     def note(self, kind: str, **what) -> None:
         """Remember a kill, a round or a problem, in the log as well."""
@@ -217,9 +329,88 @@ class Soak:
         self.check_round(stage, files)
         self.note("round", stage=stage, rule=rule, kills=landed, seconds=round(time.monotonic() - began, 1))
 
+    # A round without Snakemake
+
+    def drill(self, nursery: "Nursery", stage: str, most: int) -> None:
+        """Like a round, of one script alone: up to `most` kills, and between two of them what Snakemake would do."""
+        self.rounds += 1
+        chance = random.Random(f"{self.seed} {self.rounds} {stage} alone")
+        _, files = chance.choice(STAGES[stage])
+        files = [file.replace("{file}", self.file) for file in files]
+        script, outputs, log = next(found for found in self.kept_scripts() if files[0] in found[1])
+        self.put_back(files)
+        self.server.begun.clear()
+        left, furthest, last, began, landed = chance.randint(1, most), 0, None, time.monotonic(), 0
+        if files[0] not in self.took:  # how long it takes; the first time nothing falls
+            left = 0
+        while True:
+            prepare(self.folder, outputs, log)
+            attempt, began_now = Attempt(), time.monotonic()
+            words = self.folder / ".said"
+            blow = None
+            if left:
+                end = stage == "end of inversion" or chance.random() < 0.1
+                victim, number = chance.choice(["job", "job", "group"]), chance.choice(SIGNALS)
+                delay = chance.choice([0.0, chance.uniform(0, 0.05)]) if end else chance.uniform(0, self.took[files[0]])
+                blow = Blow(victim, number, "end" if end else "work", delay)
+            attempt.code = self.run_alone(nursery, script, files, stage, blow, attempt, words)
+            attempt.text = words.read_text(errors="replace")
+            words.unlink()
+            if not attempt.kills and attempt.code == 0:
+                self.took.setdefault(files[0], time.monotonic() - began_now)
+            left, landed = max(0, left - 1), landed + len(attempt.kills)
+            furthest = self.check_attempt(stage, attempt, last, furthest, [])
+            last = attempt if attempt.kills or last is None else last
+            if attempt.code == 0 or (attempt.code and not attempt.kills):
+                break
+            if chance.random() < 0.5:
+                self.wait_for_orphans(stage)
+        self.wait_for_orphans(stage)
+        self.check_round(stage, files)
+        self.note("round", stage=stage, alone=True, kills=landed, seconds=round(time.monotonic() - began, 1))
+
+    def run_alone(
+        self, nursery: "Nursery", script: Path, files: list[str], stage: str, blow: Blow | None, found: Attempt, words
+    ) -> int:
+        """Run a script, let the blow fall; its exit code, or the signal that ended it as a negative number."""
+        products, ended = [self.folder / file for file in files], None
+        pid, began = nursery.begin(script, self.folder, words), time.monotonic()
+        limit = began + PATIENCE
+        while (code := nursery.ended(0.002)) is None:
+            now = time.monotonic()
+            if products[-1].exists():
+                ended = ended or now
+            if now > limit:
+                self.problem(stage, f"the script still runs after {PATIENCE:.0f} s")
+                os.kill(pid, signal.SIGKILL)
+            moment = ended if blow and blow.moment == "end" else began
+            if blow is None or moment is None or now < moment + blow.delay:
+                continue
+            writing = any(product.exists() or hidden(product) for product in products)
+            try:
+                (os.killpg if blow.victim == "group" else os.kill)(pid, blow.number)
+            except ProcessLookupError:
+                continue
+            hit = {"stage": stage, "of": stage, "victim": blow.victim, "signal": signal.Signals(blow.number).name}
+            hit |= {"phase": "end" if ended else "work", "writing": writing, "alone": True}
+            self.note("kill", **hit)
+            found.kills.append(hit)
+            found.finished, found.began, blow = products[-1].exists(), (self.folder / CHECKPOINT).exists(), None
+        return code
+
+    def kept_scripts(self) -> list[tuple[Path, list[str], str]]:
+        """The scripts that Snakemake ran, with their outputs and their logs."""
+        found = []
+        for script in sorted(self.scripts.glob("*.py")):
+            calls = (node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call))
+            given = next(call.args[0].value for call in calls if getattr(call.func, "attr", "") == "loads")
+            given = pickle.loads(given)
+            found.append((script, list(given.output), given.log[0]))
+        return found
+
     def put_back(self, files: list[str]) -> None:
         """The folder as it was after the undisturbed run, without some products."""
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.twin, self.folder, symlinks=True)
         for file in files:
             path = self.folder / file
@@ -479,7 +670,9 @@ def report(entries: list[dict]) -> int:
     rounds = sum(entry["kind"] == "round" for entry in entries)
     table = pd.DataFrame(kills, columns=["stage", "signal", "victim", "phase", "writing"])
     table["who"] = table["signal"] + " " + table["victim"]
-    print(f"{len(kills)} kills in {rounds} rounds; {int(table['writing'].sum())} while a product was being written")
+    alone = sum("alone" in kill for kill in kills)
+    print(f"{len(kills)} kills in {rounds} rounds, {alone} of them of scripts run alone; ", end="")
+    print(f"{int(table['writing'].sum())} while a product was being written")
     if kills:
         print(pd.crosstab(table["stage"], table["who"], margins=True).to_string())
         print(pd.crosstab(table["stage"], table["phase"]).to_string())
@@ -501,23 +694,35 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--most", type=int, default=12, help="kills in a round")
     parser.add_argument("--rounds", type=int, default=10**6, help="stop after so many rounds")
     parser.add_argument("--log", type=Path, help="a line of JSON for each kill")
+    parser.add_argument("--folder", type=Path, help="keep the undisturbed experiment there, for another time")
+    parser.add_argument("--alone", action="store_true", help="run the scripts without Snakemake")
+    parser.add_argument("--nursery", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--report", type=Path, nargs="+", help="only say what these logs hold")
     given = parser.parse_args(words)
     if given.report:
         lines = (line for path in given.report for line in path.read_text().splitlines())
         return report([json.loads(line) for line in lines]) > 0
-    end = time.monotonic() + 60 * given.minutes
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        log = given.log or Path(folder) / "kills.jsonl"
-        soak = Soak(Path(folder), log, given.seed)
+    if given.nursery:
+        be_nursery()
+        return 0
+    with tempfile.TemporaryDirectory(prefix="soak-") as own:
+        folder = given.folder or Path(own)
+        folder.mkdir(exist_ok=True)
+        log = given.log or Path(own) / "kills.jsonl"
+        soak = Soak(folder.resolve(), log, given.seed)
         soak.begin()
+        end = time.monotonic() + 60 * given.minutes
+        nursery = Nursery() if given.alone else None
         while soak.rounds < given.rounds and time.monotonic() < end:
-            soak.round(list(STAGES)[soak.rounds % len(STAGES)], given.most)
+            stage = list(STAGES)[soak.rounds % len(STAGES)]
+            soak.drill(nursery, stage, given.most) if nursery else soak.round(stage, given.most)
             if soak.rounds % 8 == 0:
                 print(f"{len(soak.kills)} kills in {soak.rounds} rounds, {len(soak.problems)} problems", flush=True)
+        if nursery:
+            nursery.close()
         soak.server.shutdown()
-        own = [json.loads(line) for line in log.read_text().splitlines()]
-        return report([entry for entry in own if entry["seed"] == given.seed]) > 0
+        noted = [json.loads(line) for line in log.read_text().splitlines()]
+        return report([entry for entry in noted if entry["seed"] == given.seed]) > 0
 
 
 if __name__ == "__main__":
