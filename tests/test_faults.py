@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save
+from snakemake.cli import parse_config
 
 from approach import digest
 from approach.biggan.config import read_config
@@ -27,6 +31,7 @@ from approach.inversion.starts import Latents
 from approach.losses.discriminator import load_discriminator
 from approach.planning import locks
 from approach.planning.checks import check_before_jobs
+from approach.planning.command_line import check_retyped
 from approach.planning.plan import make_plan
 from approach.target import check_picture
 from approach.trajectories import TrajectoryFile, read_metadata, write_trajectories
@@ -225,6 +230,30 @@ def test_a_damaged_trajectory_stops_its_own_run_in_one_line_and_no_other(here, r
         plan_of(here, root, loss="l1")
 
 
+@pytest.mark.slow
+def test_a_trajectory_of_an_earlier_version_is_not_called_damaged(here, root):
+    with safe_open(TRAJECTORIES, framework="np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        metadata = {key: text for key, text in file.metadata().items() if not key.endswith("_sha256")}
+    old = save(tensors, metadata)
+    with damaged(TRAJECTORIES, old):
+        with pytest.raises(UserError, match=r"not damaged, but made by an earlier version, .* name=.* overwrite=true"):
+            plan_of(here, root)
+        plan_of(here, root, overwrite=True)
+        plan_of(here, root, loss="l1")
+    for changed in (old[:-1], b"", b"\xff" * 99):
+        with damaged(TRAJECTORIES, changed), pytest.raises(UserError, match="is damaged or no trajectory file"):
+            plan_of(here, root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--lint", "--unlock"])
+def test_what_has_nothing_to_do_with_results_does_not_look_at_them(finished, option):
+    with damaged(finished.folder / TRAJECTORIES, b"") as _, damaged(finished.folder / TARGET, b""):
+        finished.done(option, **KEYS)
+        assert (finished.folder / TARGET).read_bytes() == b""
+
+
 @pytest.mark.parametrize("damage", ["bit", "empty", "half", "words"])
 def test_a_damaged_checkpoint_begins_anew_with_a_line(tmp_path, caplog, damage):
     zeros = torch.zeros(1, 2, 3)
@@ -344,6 +373,15 @@ def test_what_is_typed_wrong_is_answered_in_one_line(root, typed):
     line = one_line(error.value)
     assert said in line and len(line) <= 500 and line.isprintable()
     assert os.environ["HOME"] not in line
+
+
+@pytest.mark.parametrize("typed", ["name=007", "name=1.50", "name=1e3", "name=1_0", "name=+7", "target=007"])
+def test_a_name_that_snakemake_takes_for_another_number_is_refused(typed):
+    key, text = typed.split("=")
+    with pytest.raises(UserError, match=f"^{re.escape(typed)}: Snakemake reads it as the number .*{re.escape(text)}$"):
+        check_retyped(parse_config([typed]), ["snakemake", "--config", typed])
+    for kept in (f"{key}=7", f"{key}=1.5", f"{key}=run-007", f"{key}=./007", f"{key}=1.5.0"):
+        check_retyped(parse_config([kept]), ["snakemake", "--config", kept])
 
 
 @pytest.mark.parametrize(

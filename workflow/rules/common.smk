@@ -7,6 +7,7 @@ from pathlib import Path
 from approach.planning import plan as planning
 from approach.batch_labels import LABEL as BATCH
 from approach.planning.checks import check_before_jobs
+from approach.planning.command_line import check_retyped
 from approach.planning.downloads import DOWNLOADS, picture_file
 from approach.planning.locks import stale_lock_line
 from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
@@ -16,12 +17,16 @@ from approach.errors import UserError, one_line
 from approach.planning.estimate import closing_lines, summary_lines
 from approach.sources import sha256_of
 
+# verify tells of lost and changed files itself, all at once; the others have nothing to do with results
+LOOKS_AT_NO_RESULTS = {"verify", "--lint", "--unlock"}
+
 try:
+    if workflow.is_main_process:
+        check_retyped(config, sys.argv)
     PLAN = planning.make_plan(dict(config), ROOT)
-    # verify tells of lost and changed files itself, all at once
-    if workflow.is_main_process and "verify" not in sys.argv:
+    if workflow.is_main_process and LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         check_before_jobs(PLAN)
-        if (locked := stale_lock_line()) and "--unlock" not in sys.argv:
+        if locked := stale_lock_line():
             print(locked, file=sys.stderr)
 except UserError as error:
     sys.exit(f"error: {one_line(error)}")

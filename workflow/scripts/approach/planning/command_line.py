@@ -101,6 +101,27 @@ def _typed(value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def check_retyped(given: dict, words: list[str]) -> None:
+    """Refuse a name or a target that Snakemake took for a number and that is not what was typed: 007 becomes 7.
+
+    Args:
+        given: Snakemake's config.
+        words: the command line.
+
+    Raises:
+        UserError: says what was typed, and what to type.
+    """
+    instead = {"name": "begin it with a letter, as in name=run-{}", "target": "write ./ before it, as in target=./{}"}
+    for key, remedy in instead.items():
+        typed = [word.removeprefix(f"{key}=") for word in words if word.startswith(f"{key}=")]
+        value = given.get(key)
+        if typed and isinstance(value, int | float) and str(value) != typed[-1]:
+            raise UserError(
+                f"{key}={typed[-1]}: Snakemake reads it as the number {value}, and quotes do not help: "
+                f"{remedy.format(typed[-1])}"
+            )
+
+
 def read_seeds(value) -> list[int]:
     """Read seeds: N means 0 to N-1, "3,5" and [3, 5] mean these two.
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,10 +28,17 @@ def check_nothing_is_lost(plan: Plan) -> None:
     beside others before.
 
     Raises:
-        UserError: says what would be lost, and the remedies; or a trajectory file of this run is damaged.
+        UserError: says what would be lost, and the remedies; or a trajectory file of this run is damaged, or of an
+            earlier version.
     """
     own = {Path(file): setting for setting in plan.settings for file in plan.batch_files(setting)}
     lost, differences, others, agreeing = 0, {}, {}, False
+    if earlier := [str(file) for file in own if is_of_an_earlier_version(file)]:
+        more = f" and {len(earlier) - 1} more" if earlier[1:] else ""
+        raise UserError(
+            f"{earlier[0]}{more}: not damaged, but made by an earlier version, which wrote no checksums: "
+            "give this run a name=... of its own, or overwrite=true to make such files again"
+        )
     for file in trajectory_files(plan):
         try:
             metadata = read_metadata(file)
@@ -60,6 +68,20 @@ def check_nothing_is_lost(plan: Plan) -> None:
             f"{plan.results} holds trajectories of other settings made {', '.join(others.values())}: "
             "give this run a name=... of its own, or overwrite=true to leave them beside it"
         )
+
+
+def is_of_an_earlier_version(file: Path) -> bool:
+    """Whether a trajectory file is whole but has no checksums, since the version that made it wrote none."""
+    try:
+        with file.open("rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            header = json.loads(opened.read(length)) if length < file.stat().st_size else {}
+            end = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
+        metadata = header.get("__metadata__", {})
+        whole = file.stat().st_size == 8 + length + end
+        return whole and "seeds" in metadata and "header_sha256" not in metadata
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError, struct.error):
+        return False
 
 
 def trajectory_files(plan: Plan) -> list[Path]:
