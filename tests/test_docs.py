@@ -143,7 +143,7 @@ def test_the_pages_command_is_planned(reader, monkeypatch):
     monkeypatch.chdir(reader)
     chosen = ["loss~l1+lr~0.05/0", "loss~l2+lr~0.05/1", "loss~l2+lr~0.05/2"]
     line = film_command("snakemake --cores all --config loss=l1,l2", chosen)
-    _, args = parse_args(shlex.split(line)[1:])
+    _, args = parse_args(shlex.split(line.replace("\\\n", ""))[1:])
     film = plan.make_plan(parse_config(args.config), reader).films["mine"]
     assert [f"{one['setting']}/{one['seed']}" for one in film["candidates"]] == chosen
 

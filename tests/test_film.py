@@ -122,8 +122,8 @@ RANKS = {"vary": "rank", "of": ["closest", "median", "strangest"]}
 def test_named_trajectories_are_taken_in_order():
     film = chosen({"vary": "seed", "of": [2, 0, 1]}, range(3))
     assert [channel["seed"] for channel in film["channels"]] == [2, 0, 1]
-    assert [channel["label"] for channel in film["channels"]] == ["seed 2", "seed 0", "seed 1"]
-    assert film["title"] == "loss l2 · lr 0.02"
+    assert [channel["label"] for channel in film["channels"]] == ["start 2", "start 0", "start 1"]
+    assert film["title"] == "l2 loss, rate 0.02"
     assert film["channels"][0]["trajectory"] == "loss~l2+lr~0.02.st" and film["channels"][0]["last_step"] == 300
 
 

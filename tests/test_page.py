@@ -14,6 +14,7 @@ from approach.page.page import arrivals_data, film_data, finite, href, page, ren
 from approach.pictures.arrivals import arrivals_table, film_command
 from approach.pictures.itinerary import itinerary_streams
 from approach.pictures.panorama import bare_map
+from approach.wording import work_of
 from helpers.frames import number_of, numbered
 from helpers.tables import trajectory_table
 from helpers.trajectories import NAMES, slowing_trajectory
@@ -35,7 +36,13 @@ def choice(name, failed=False, missing=False):
         }
         for seed in range(3)
     ]
-    return {"film": name, "title": f"{name} & {NASTY}", "why": "named <b>three</b>", "channels": channels}
+    return {
+        "film": name,
+        "key": name.partition("+")[0],
+        "title": f"{name} & {NASTY}",
+        "why": "named <b>three</b>",
+        "channels": channels,
+    }
 
 
 def losses(seed):
@@ -102,10 +109,14 @@ def opened(tmp_path_factory, timing):
     table = arrivals_table(trajectory_table(7, failed=[3]))
     pictures = {name: np.full((32, 32, 3), 40 + 20 * place, np.uint8) for place, name in enumerate(table["trajectory"])}
     text = page(
-        name=f"study {NASTY}",
+        name="study",
         films=films,
         arrivals=arrivals_data(table, pictures),
-        record={"settings": {"loss~l2+lr~0.02": {}}, "command": COMMAND, "configuration": {"steps": STEPS}},
+        record={
+            "settings": {"loss~l2+lr~0.02": {}},
+            "command": COMMAND,
+            "configuration": {"steps": STEPS, "title": f"study {NASTY}", "artist": "A. Person", "year": "2026"},
+        },
         target=np.full((32, 32, 3), 99, np.uint8),
         links=[{"title": "all", "files": [{"text": "table", "href": href(results / "arrivals.csv", folder)}]}],
         notes=[f"no film 'ranks': {NASTY}"],
@@ -177,8 +188,10 @@ def test_it_opens_from_disk_and_nothing_leaves(visit):
     assert "%2B" in next(address for address in tab.asked if "triptych" in address)
     assert tab.title().startswith("study </script>")
     assert tab.locator("h1").inner_text() == f"study {NASTY}"
+    assert tab.locator(".byline").inner_text() == "A. Person, 2026"
+    assert "l2 loss, rate 0.02" in tab.locator("table.plain").first.inner_text()
     assert tab.locator("script").count() == 2
-    assert tab.locator("#film-title").inner_text() == f"{FILMS[0]} & {NASTY}"
+    assert tab.locator("#film-title").inner_text() == f"starts: {FILMS[0]} & {NASTY}"
 
 
 def test_the_film_plays_and_the_playhead_follows(visit):
@@ -322,7 +335,8 @@ def test_the_installation_page_escapes_and_opens(browser, tmp_path):
     one |= {"pix_fmt": "yuv420p", "bytes": 9, "mbit": 2.0, "sha256": "0" * 64, "group": 25, "busiest": 1}
     files = [one | {"file": f"{screen}.mp4"} for screen in ("left", "centre", "right", "wide")]
     text = render_template(
-        "installation.html.j2", name="study", choice=choice(FILMS[0]), files=files,
+        "installation.html.j2", name="study", work=work_of({"artist": "A. Person", "year": "2026"}, "study"),
+        choice=choice(FILMS[0]), files=files,
         video={"loop": True, "captions": [], "mbit": 2}, target="A target.",
         record={"configuration": {"generator": {"name": NASTY}}, "commit": "abc"},
     )  # fmt: skip
@@ -330,6 +344,7 @@ def test_the_installation_page_escapes_and_opens(browser, tmp_path):
     tab = browser.new_page()
     tab.goto((tmp_path / "index.html").as_uri())
     assert tab.locator("script").count() == 0 and NASTY in tab.locator("main").inner_text()
+    assert "A. Person\n\nstudy, 2026" in tab.locator(".label").inner_text()
     assert "one round takes 2.40 s and closes without a seam" in tab.locator("header").inner_text()
     tab.close()
 

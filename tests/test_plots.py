@@ -47,10 +47,10 @@ def words(figure):
 @pytest.mark.parametrize(
     ("names", "rates", "seeds", "labels"),
     [
-        (["l2"], [0.02], 3, ["seed 0", "seed 1", "seed 2"]),
+        (["l2"], [0.02], 3, ["start 0", "start 1", "start 2"]),
         (["l2"], [0.02], 60, ["median of 60"]),
-        (["l2", "lpips", "discriminator"], [0.02, 0.05], 3, ["lr 0.02", "lr 0.05"] * 3),
-        (["l2", "lpips"], [0.02, 0.05], 60, ["lr 0.02", "lr 0.05"] * 2),
+        (["l2", "lpips", "discriminator"], [0.02, 0.05], 3, ["rate 0.02", "rate 0.05"] * 3),
+        (["l2", "lpips"], [0.02, 0.05], 60, ["rate 0.02", "rate 0.05"] * 2),
     ],
 )
 def test_a_panel_per_loss_and_a_label_per_curve_or_group(monkeypatch, tmp_path, names, rates, seeds, labels):
@@ -58,7 +58,7 @@ def test_a_panel_per_loss_and_a_label_per_curve_or_group(monkeypatch, tmp_path, 
     figure = drawn(
         monkeypatch, lambda: plots.losses_plot(table, tmp_path / "a" / "l.png", axes=["loss_name", "lr"], title="t")
     )
-    assert [axis.get_title(loc="left") for axis in figure.axes] == names
+    assert [axis.get_title(loc="left") for axis in figure.axes] == [f"{name} loss" for name in names]
     assert sorted(text.get_text() for axis in figure.axes for text in axis.texts) == sorted(labels)
     assert all(axis.get_yscale() == "log" for axis in figure.axes)
     with Image.open(tmp_path / "a" / "l.png") as image:
@@ -78,7 +78,7 @@ def test_failed_curves_end_with_a_cross(monkeypatch, tmp_path):
     figure = drawn(monkeypatch, lambda: plots.losses_plot(table, tmp_path / "l.png", axes=["loss_name", "lr"]))
     (cross,) = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert cross.get_xdata()[0] == 29
-    assert "seed 1 (failed)" in words(figure)
+    assert "start 1 (failed)" in words(figure)
 
 
 @pytest.mark.parametrize("fill", [0.0, -1.0, np.nan])

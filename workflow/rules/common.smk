@@ -166,6 +166,10 @@ def get_survey_loss_name(wildcards):
     return PLAN.survey_loss(wildcards.film)["name"]
 
 
+def has_mixed_losses(wildcards):
+    return PLAN.mixed_losses(wildcards.film)
+
+
 def get_survey_net(wildcards):
     return PLAN.lpips_net(PLAN.survey_loss(wildcards.film)["terms"])
 

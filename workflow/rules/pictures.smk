@@ -56,6 +56,7 @@ rule panorama:
         runtime=10,
     params:
         loss=get_survey_loss_name,
+        mixed=has_mixed_losses,
         colours=PLAN.base["panorama"]["colours"],
         code=get_code("panorama"),
     script:

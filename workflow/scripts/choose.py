@@ -10,7 +10,7 @@ from approach.trajectories import TrajectoryFile
 with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
     film = snakemake.params.film
     if snakemake.input.trajectory_table:
-        rows = read_table(snakemake.input.trajectory_table, "setting", "seed").to_dict("records")
+        rows = read_table(snakemake.input.trajectory_table[0], "setting", "seed").to_dict("records")
     else:
         rows = []
         for candidate in film["candidates"]:

@@ -13,7 +13,7 @@ with job(snakemake.log[0], f"draw passes {snakemake.wildcards.film}"):
         *read_passes(Path(snakemake.input.passes)),
         read_pixels(snakemake.input.target),
         labels=[channel["label"] for channel in choice["channels"]],
-        title=" · ".join(filter(None, ["Passes", choice["title"]])),
+        title=": ".join(filter(None, ["Passes", choice["title"]])),
         tile=snakemake.params.tile,
     )
     sheet.save(snakemake.output.sheet)

@@ -7,6 +7,7 @@ from approach.files import read_json, read_yaml, write_json
 from approach.film.exhibition import describe, wrong
 from approach.job import job
 from approach.page.page import render_template, target_words
+from approach.wording import work_of
 
 with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     video = snakemake.params.video
@@ -18,6 +19,7 @@ with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     text = render_template(
         "installation.html.j2",
         name=snakemake.wildcards.name,
+        work=work_of(record["configuration"], snakemake.wildcards.name),
         choice=choice,
         files=files,
         video=video,

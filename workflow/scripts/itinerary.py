@@ -16,5 +16,5 @@ with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
     passed = [class_shares(trajectory, len(names)) for trajectory in trajectories]
     itinerary_table(passed, labels, names).to_csv(snakemake.output.table, index=False)
     write_json(snakemake.output.streams, itinerary_streams(passed, names))
-    title = " · ".join(filter(None, ["Itinerary", choice["title"]]))
+    title = ": ".join(filter(None, ["Itinerary", choice["title"]]))
     itinerary_plot(passed, labels, names, Path(snakemake.output.plot), title=title)

@@ -6,6 +6,7 @@ from approach.files import read_npz, read_pixels, read_table, reading
 from approach.job import job
 from approach.pictures.montage import setting_sheet
 from approach.trajectories import TrajectoryFile
+from approach.wording import setting_words
 
 with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
     losses = read_table(snakemake.input.losses, "seed", "step", "loss").set_index(["seed", "step"])["loss"]
@@ -29,8 +30,8 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
         trajectories,
         shown,
         read_pixels(snakemake.input.target),
-        title=snakemake.wildcards.setting.replace("+", " · ").replace("~", " "),
-        subtitle=snakemake.wildcards.name,
+        title=setting_words(snakemake.wildcards.setting),
+        subtitle=f"{snakemake.wildcards.name}; the numbers are the loss",
         tile=snakemake.params.tile,
     )
     sheet.save(snakemake.output.sheet)

@@ -8,6 +8,7 @@ from approach.film.probe import picture_size
 from approach.job import job
 from approach.page.page import arrivals_data, film_data, href, page
 from approach.pictures.stills_file import read_arrivals
+from approach.wording import setting_words
 
 FILM_FILES = ("choices", "timings", "triptychs", "itineraries")
 PANORAMA_FILES = ("surveys", "maps", "panoramas")
@@ -35,7 +36,12 @@ with job(snakemake.log[0], "page") as log:
         films.append(data)
     links = []
     for title, named in snakemake.params.links.items():
-        links.append({"title": title, "files": [{"text": text, "href": href(named[text], folder)} for text in named]})
+        links.append(
+            {
+                "title": setting_words(title),
+                "files": [{"text": text, "href": href(named[text], folder)} for text in named],
+            }
+        )
     pictures = read_arrivals(dict(zip(snakemake.params.settings, snakemake.input.stills, strict=True)))
     text = page(
         name=snakemake.wildcards.name,

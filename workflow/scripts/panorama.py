@@ -18,7 +18,8 @@ with job(snakemake.log[0], f"panorama {snakemake.wildcards.film}"):
         Path(snakemake.output.plot),
         labels=[channel["label"] for channel in choice["channels"]],
         loss=snakemake.params.loss,
-        title=" · ".join(filter(None, ["Panorama", choice["title"]])),
+        mixed=snakemake.params.mixed,
+        title=": ".join(filter(None, ["Panorama", choice["title"]])),
         colours=snakemake.params.colours,
     )
     bare_map(found, Path(snakemake.output.map), colours=snakemake.params.colours)

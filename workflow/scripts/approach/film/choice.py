@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from approach.errors import UserError
+from approach.wording import value_words, values_words
 
 
 def choose(film: dict, trajectories: Iterable[dict]) -> dict:
@@ -76,7 +77,7 @@ def _ranked(ranks: Sequence[str], candidates: list[dict], by: str) -> list[tuple
             reason = f"final {by} {distances[id(best)]:.4g}, "
             reason += f"place {near.index(best) + 1} of {len(near)}" if best in near else "failed: no other left"
         found[rank] = (best, reason)
-    return [(found[rank][0], f"{rank} · seed {found[rank][0]['seed']}", found[rank][1]) for rank in ranks]
+    return [(found[rank][0], f"{rank}, start {found[rank][0]['seed']}", found[rank][1]) for rank in ranks]
 
 
 def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
@@ -98,8 +99,8 @@ def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
 
 def _label(film: dict, candidate: dict, member: object) -> str:
     if film["vary"] == "trajectory":
-        return f"{' '.join(str(value) for value in candidate['values'].values())} · seed {candidate['seed']}"
-    return str(member) if film["vary"] == "loss" else f"{film['vary']} {member}"
+        return values_words({**candidate["values"], "seed": candidate["seed"]})
+    return value_words(film["vary"], member)
 
 
 def _title(film: dict, channels: list[dict]) -> str:
@@ -108,11 +109,11 @@ def _title(film: dict, channels: list[dict]) -> str:
     for channel in channels[1:]:
         other = {**channel["values"], "seed": channel["seed"]}
         shared = {name: value for name, value in shared.items() if other[name] == value}
-    return " · ".join(f"{name} {value}" for name, value in shared.items() if name != film["vary"])
+    return values_words({name: value for name, value in shared.items() if name != film["vary"]})
 
 
 def _why(film: dict, by: str, channels: list[dict], of: int) -> str:
-    names = ", ".join(channel["label"] for channel in channels)
+    names = "; ".join(channel["label"] for channel in channels)
     why = f"films.{film['key']} names three values of {film['vary']}: {names}."
     if film["vary"] == "rank":
         why = f"films.{film['key']} asks for {', '.join(film['of'])} of {of} trajectories by {by}: {names}."

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from PIL import Image
 
 from approach.pictures.arrivals import caption, closeness_metric, film_command
 from approach.pictures.readings import PAIRS, evenly, fog_distance, ridge
+from approach.wording import command_lines, film_words, setting_words, work_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_POINTS = 400  # of a curve or a trajectory on the page
@@ -58,7 +60,7 @@ def film_data(
     longest = int(np.argmax(timing["steps"]))
     return {
         "name": choice["film"],
-        "title": choice["title"] or choice["film"],
+        "title": film_words(choice),
         "why": choice["why"],
         "fps": timing["fps"],
         "frames": timing["frames"],
@@ -135,6 +137,7 @@ def page(
         links: groups of {title, files: [{href, text}]}.
         notes: films that could not be made, and why.
     """
+    work = work_of(record.get("configuration", {}), name)
     configuration = dict(_flat(record.get("configuration", {})))
     said, credit = target_words(str(configuration.get("target.picture", "")))
     steps, generator = configuration.get("steps"), configuration.get("generator.name")
@@ -142,6 +145,7 @@ def page(
     return render_template(
         "page.html.j2",
         name=name,
+        work=work,
         lede=(
             f"{_counted(arrivals['total'])} through what the generator {generator} can picture, {steps} steps each, "
             "all for one image. They start apart, grope through the fog, and rarely arrive at the same place."
@@ -158,6 +162,7 @@ def page(
             *((key, _text(record[key])) for key in ("versions", "sha256") if key in record),
         ],
         links=links,
+        command=command_lines(shlex.split(command)),
         data=finite({"films": films, "film_command": film_command(command, ["TRAJECTORIES"])}),
     )
 
@@ -239,18 +244,18 @@ def _panorama(found: Mapping[str, np.ndarray], loss: str) -> dict:
 
 def _facts(record: dict, configuration: dict) -> list[tuple[str, str]]:
     """What a reader wants to know first of what made this."""
-    facts = [("settings", _text(list(record.get("settings", {}))))]
+    facts = [("settings", "; ".join(map(setting_words, record.get("settings", {}))))]
     for key in ("generator.name", "generator.truncation", "target.picture", "steps", "seeds", "metrics", "precision"):
         if key in configuration:
             facts.append((key, _text(configuration[key])))
-    facts += [(key, _text(record[key])) for key in ("device", "commit", "command") if key in record]
+    facts += [(key, _text(record[key])) for key in ("device", "commit") if key in record]
     return facts
 
 
 def _counted(inversions: int) -> str:
     words = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
     count = words[inversions] if inversions < len(words) else inversions
-    return f"{count} search{'es' * (inversions != 1)}"
+    return f"{count} inversion{'s' * (inversions != 1)}"
 
 
 def _flat(values: dict, prefix: str = "") -> list[tuple[str, object]]:

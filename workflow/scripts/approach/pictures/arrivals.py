@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, write
+from approach.wording import command_lines, setting_words
 
 COLUMNS = 6
 MOST = 18  # pictures in each half of the gallery
@@ -56,8 +57,8 @@ def film_command(command: str, trajectories: Sequence[str], name: str = "mine") 
         trajectories: "setting/seed" each.
         name: of the film.
     """
-    quoted = ",".join(f'"{trajectory}"' for trajectory in trajectories)
-    override = f"films.{name}={{vary:trajectory,of:[{quoted}]}}"
+    quoted = ", ".join(f'"{trajectory}"' for trajectory in trajectories)
+    override = f"films.{name}={{vary: trajectory, of: [{quoted}]}}"
     words = shlex.split(command)
     given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
     flags = [place for place, word in enumerate(words) if word in ("--config", "-C")]
@@ -67,7 +68,7 @@ def film_command(command: str, trajectories: Sequence[str], name: str = "mine") 
         words.insert(flags[-1] + 1, f"hydra={override}")
     else:
         words += ["--config", f"hydra={override}"]
-    return shlex.join(words)
+    return command_lines(words)
 
 
 def arrivals_sheet(
@@ -132,5 +133,9 @@ def caption(row: dict) -> list[str]:
     places = [metrics.pop(by)] if by else []
     places += [f"strangeness {row['strangeness']:.3g}"] if row["strangeness"] == row["strangeness"] else []
     failed = f", stopped at step {row['last_step']}" if row["status"] == "failed" else ""
-    setting = row["setting"].replace("loss~", "").replace("+", " · ").replace("~", " ")
-    return [f"seed {row['seed']}{failed}", setting, " · ".join(places), " · ".join(metrics.values())]
+    return [
+        f"start {row['seed']}{failed}",
+        setting_words(row["setting"]),
+        " · ".join(places),
+        " · ".join(metrics.values()),
+    ]

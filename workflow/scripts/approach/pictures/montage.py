@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, width, write
+from approach.wording import value_words
 
 SLOT = (34, 34, 37)
 MOST_PIXELS = 20_000_000
@@ -44,7 +45,7 @@ def setting_sheet(
             for image, loss in zip(trajectory["images"], trajectory["losses"], strict=True)
         ]
         note = f"stopped at {trajectory['last_step']}" if failed else ""
-        rows.append({"label": [f"seed {trajectory['seed']}", note], "failed": failed, "tiles": tiles})
+        rows.append({"label": [f"start {trajectory['seed']}", note], "failed": failed, "tiles": tiles})
     heads = [[f"step {step}"] for step in shown]
     return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)
 
@@ -72,32 +73,37 @@ def experiment_sheet(
     """
     missing = {"image": None, "caption": "not made"}
     grid = [[setting["arrivals"].get(seed, missing) for seed in seeds] for setting in settings]
-    names, numbers = [setting["label"] for setting in settings], [[f"seed {seed}"] for seed in seeds]
+    names, numbers = [setting["label"] for setting in settings], [[f"start {seed}"] for seed in seeds]
     if len(seeds) > 8 and len(seeds) > 2 * len(settings):
         grid, names, numbers = list(zip(*grid, strict=True)), numbers, names
     rows = [{"label": name, "failed": False, "tiles": tiles} for name, tiles in zip(names, grid, strict=True)]
     return sheet(rows, numbers, target, title=title, subtitle=subtitle, tile=tile)
 
 
-def setting_entries(table: pd.DataFrame, settings: Sequence[str], pictures: Mapping[str, np.ndarray]) -> list[dict]:
-    """What `experiment_sheet` shows of each setting.
+def setting_entries(
+    table: pd.DataFrame, settings: Sequence[str], pictures: Mapping[str, np.ndarray], metric: str
+) -> list[dict]:
+    """What `experiment_sheet` shows of each setting: losses of different kinds cannot be compared, a metric can.
 
     Args:
         table: the rows of trajectories.csv.
         settings: in the order of the sheet.
         pictures: trajectory ("setting/seed") -> the arrival, uint8 [H, W, 3].
+        metric: whose value is written under each arrival.
     """
     entries = []
     for setting in settings:
         arrivals = {
             row["seed"]: {
                 "image": pictures[f"{setting}/{row['seed']}"],
-                "caption": f"{row['final_loss']:.3g}",
+                "caption": f"{row[f'final_{metric}']:.3g}",
                 "failed": row["status"] == "failed",
             }
             for row in table[table["setting"] == setting].to_dict("records")
         }
-        entries.append({"label": [part.replace("~", " ") for part in setting.split("+")], "arrivals": arrivals})
+        entries.append(
+            {"label": [value_words(*part.split("~", 1)) for part in setting.split("+")], "arrivals": arrivals}
+        )
     return entries
 
 

@@ -32,7 +32,14 @@ FINE = 15  # points of the drawn surface for one of the survey's
 
 
 def panorama(
-    found: Mapping[str, np.ndarray], path: Path, *, labels: Sequence[str], loss: str, title: str, colours: str
+    found: Mapping[str, np.ndarray],
+    path: Path,
+    *,
+    labels: Sequence[str],
+    loss: str,
+    title: str,
+    colours: str,
+    mixed: bool = False,
 ) -> None:
     """Draw the whole panorama: the map to scale, the profiles between arrivals, and what the plane cannot show.
 
@@ -43,6 +50,7 @@ def panorama(
         loss: the name of the loss that was surveyed.
         title: in large type.
         colours: a palette, one of PALETTES.
+        mixed: whether the three inversions minimised other losses than the one that was surveyed.
     """
     width = 16.0
     x, y = found["x"], found["y"]
@@ -81,7 +89,13 @@ def panorama(
         )
         figure.text(left / width, 1 - 0.95 / height, names, fontsize=10.5, color=QUIET, va="baseline")
         figure.text(
-            left / width, 0.80 / height, _caption(found, loss), fontsize=8, color=QUIET, va="top", linespacing=1.5
+            left / width,
+            0.80 / height,
+            _caption(found, loss, mixed),
+            fontsize=8,
+            color=QUIET,
+            va="top",
+            linespacing=1.5,
         )
         save(figure, path, DPI)
 
@@ -232,12 +246,13 @@ def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
         axis.set_xlabel("distance along the straight line", fontsize=8)
 
 
-def _caption(found: Mapping[str, np.ndarray], loss: str) -> str:
+def _caption(found: Mapping[str, np.ndarray], loss: str, mixed: bool) -> str:
     height, width = found["surface"].shape
     passes = " Dashed: the passes, relaxed bands between arrivals, and where each is highest (cross)."
+    what = f"{loss}, one metric for all three, which minimised different losses," if mixed else f"the {loss} loss"
     return "\n".join(
         (
-            f"Height is the {loss} loss at {width} x {height} points of the plane that the arrivals define in the "
+            f"Height is {what} at {width} x {height} points of the plane that the arrivals define in the "
             "generator's 256-dimensional conditioning",
             "(z and the embedded class vector); both axes are to scale. Trajectories are seen at right angles to the "
             "plane; with their distance from it",

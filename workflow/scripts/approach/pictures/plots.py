@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.style import context
 
+from approach.wording import value_words
+
 PAPER, INK, QUIET, RULE = "#fbfaf7", "#26262a", "#77767a", "#dddbd5"
 # Matthew Petroff's ten colours: told apart by everyone, in print too.
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
@@ -64,7 +66,7 @@ def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title:
         figure = _figure(6.6 if columns == 1 else 5.0 * columns, 3.6 * rows, title)
         for place, (name, part) in enumerate(panels, start=1):
             axis = figure.add_subplot(rows, columns, place)
-            axis.set_title(str(name))
+            axis.set_title(value_words("loss", name))
             _curves(axis, part, further)
             axis.set_xlabel("step" if place > len(panels) - columns else "")
             axis.set_ylabel("loss" if place % columns == 1 % columns else "")
@@ -126,7 +128,7 @@ def _curves(axis: Axes, part: pd.DataFrame, further: Sequence[str]) -> None:
                 axis.plot(table.index, table[seed], color=line, linewidth=1.4, alpha=1 if alone else 0.8)
                 if alone:
                     note = "" if np.isfinite(table[seed].iloc[-1]) else " (failed)"
-                    labels.append((_end(table[seed]), f"seed {seed}{note}", line))
+                    labels.append((_end(table[seed]), f"start {seed}{note}", line))
         else:
             faint = table.iloc[:, :MOST_FAINT_LINES]
             axis.plot(faint.index, faint, color=colour, linewidth=0.5, alpha=max(0.06, min(0.3, 8 / table.shape[1])))
@@ -200,11 +202,8 @@ def _field(axis: Axes, cells: list[list[dict]]) -> None:
 
 
 def _words(keys: Sequence[str], values: tuple) -> str:
-    """Axes and their values, as a label: the loss by its name alone, the others after their last word."""
-    words = []
-    for key, value in zip(keys, values, strict=True):
-        words.append(str(value) if key == "loss_name" else f"{key.rsplit('.', 1)[-1]} {value}")
-    return " · ".join(words)
+    """Axes and their values, as a label."""
+    return ", ".join(value_words(key, value) for key, value in zip(keys, values, strict=True))
 
 
 def _end(curve: pd.Series) -> float:

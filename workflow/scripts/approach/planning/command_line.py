@@ -31,7 +31,9 @@ TO_HYDRA = {
     "graphs": "graphs",
     "track": "track",
 }
-SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", "hydra"]
+# Texts for visitors, taken literally.
+SAID = ("title", "artist", "year", "credit")
+SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", *SAID, "hydra"]
 # Files of the project, relative to its folder.
 OWN_FILES = [("generator", key) for key in ("config", "weights", "class_names", "discriminator")] + [
     ("target", "picture")
@@ -52,7 +54,8 @@ def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
         config_dir: config/.
 
     Returns:
-        The overrides, and what Hydra never sees: target, name, seeds, overwrite, and the experiment's name.
+        The overrides, and what Hydra never sees: target, name, seeds, overwrite, title, artist, year, credit, and the
+        experiment's name.
 
     Raises:
         UserError: an unknown key, an empty value, a value that cannot be read.
@@ -150,7 +153,8 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
 
     Args:
         config: a composed configuration; it is changed.
-        literal: target, name, seeds, overwrite and the experiment's name, as far as they were given.
+        literal: target, name, seeds, overwrite, title, artist, year, credit and the experiment's name, as far as they
+            were given.
         root: the project's folder.
 
     Returns:
@@ -170,6 +174,9 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
         experiment = literal.get("experiment", "study")
         name = readable_name(config["target"]["picture"]) if "target" in literal else experiment
     config["name"] = str(name)
+    for key in SAID:
+        value = literal.get(key, config.get(key))
+        config[key] = None if value is None else _typed(value)
     for section, key in OWN_FILES:
         if key in config.get(section, {}):  # where it is missing, the schema says so
             config[section] = {**config[section], key: _located(config[section][key], root)}

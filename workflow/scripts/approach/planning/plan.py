@@ -194,15 +194,19 @@ class Plan:
 
     def survey_loss(self, film: str) -> dict:
         """What a panorama measures: the loss that its trajectories share, or else the first metric, for all three."""
-        losses = [self.settings[setting].config["loss"] for setting in self.candidate_settings(film)]
-        if all(loss == losses[0] for loss in losses):
-            return losses[0]
+        if not self.mixed_losses(film):
+            return self.settings[self.candidate_settings(film)[0]].config["loss"]
         name = self.base["metrics"][0]
         return {"name": name, "terms": {name: 1.0}}
 
     def survey_own(self, film: str) -> dict[str, str]:
         """What the terms of one's own say that a panorama measures."""
         return digests(name for name in self.survey_loss(film)["terms"] if is_own(name))
+
+    def mixed_losses(self, film: str) -> bool:
+        """Whether a film's trajectories descended different losses."""
+        losses = [self.settings[setting].config["loss"] for setting in self.candidate_settings(film)]
+        return any(loss != losses[0] for loss in losses)
 
     def survey_losses(self) -> dict[str, str]:
         """What each film's panorama measures: film -> the name of the loss, or None where it has no panorama."""

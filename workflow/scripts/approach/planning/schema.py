@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
 Metric = Literal["l2", "ssim", "lpips"]
+Said = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] | None
 TermKind = Literal["l1", "l2", "pyramid", "ssim", "lpips", "discriminator"]
 OWN = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"  # module:name, found beside the project or on the path
 Stage = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
@@ -209,6 +210,10 @@ class Config(Section):
     """The whole configuration of one setting."""
 
     name: str = key("folder under results/", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)
+    title: Said = key("the work's title, for page, wall label and metadata; null: the name")
+    artist: Said = key("who made it, for the same places")
+    year: Said = key("when, for the same places")
+    credit: Said = key("a line of credits, for the same places")
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = key("the seeds; N means seeds 0 to N-1", min_length=1)
     seeds_per_job: int = key("seeds inverted together in one job", "seeds", ge=1, le=4096)
     steps: int = key("optimiser updates per inversion", "steps", ge=1, le=1_000_000)

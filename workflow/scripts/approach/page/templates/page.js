@@ -287,7 +287,7 @@ function panorama() {
   map.src = data.map;
   map.width = 1440; map.height = Math.round(1440 * (data.extent[3] - data.extent[2]) / (data.extent[1] - data.extent[0]));
   $("panorama-link").href = data.whole;
-  $("panorama-note").textContent = `The ${data.loss} loss on the plane through the three arrivals. A trajectory is far from this plane for most of its steps: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.`;
+  $("panorama-note").textContent = `${film.same_loss ? `The ${data.loss} loss` : `The three minimised different losses; this is ${data.loss}, one metric for all,`} on the plane through the three arrivals. A trajectory is far from this plane for most of its steps: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.`;
   const style = ["#e8b04a", "#f0705a", "#7ad3da"];
   const draw = () => {
     const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
@@ -400,7 +400,7 @@ function arrivals() {
     if (known >= 0) chosen.splice(known, 1); else { chosen.push(trajectory); if (chosen.length > 3) chosen.shift(); }
     for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.trajectory));
     $("chosen").hidden = chosen.length !== 3;
-    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('","'));
+    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('", "'));
     $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and inverts nothing again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
 }
