@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from approach.pictures.stills_file import read_arrivals, write_stills
-from approach.pictures.tables import gather_losses, trajectory_table
+from approach.pictures.tables import gather_losses, strangeness, trajectory_table
 from approach.trajectories import write_trajectories
 
 SETTINGS = {f"loss~{name}+lr~0.05": {"loss": name, "lr": 0.05} for name in ("l2", "ssim")}
@@ -53,4 +54,27 @@ def test_a_loss_is_a_number_and_its_name_has_a_column_of_its_own(tmp_path):
     assert list(gathered.columns[:4]) == ["setting", "loss_name", "lr", "seed"]
     assert pd.api.types.is_numeric_dtype(gathered["loss"]) and gathered["loss_name"].unique().tolist() == ["l2", "ssim"]
     assert table["status"].tolist() == ["ok", "failed"] * 2 and table["last_step"].tolist() == [1, 0] * 2
-    assert table["final_loss"].tolist() == [0] * 4 and (table["strangeness"] > 0).all()
+    assert table["final_loss"].tolist() == [0] * 4
+    assert (table["strangeness"].notna() == (table["status"] == "ok")).all()
+
+
+@pytest.mark.parametrize("side", [8, 48, 128])
+def test_the_strangest_are_a_spread_and_not_twins(side):
+    noise = np.random.default_rng(0).integers(-4, 5, (12, side, side, 3))
+    pictures = np.full((12, side, side, 3), 120) + noise
+    pictures[3:6, : side // 2] += 100  # three twins
+    pictures[6, :, side // 2 :] -= 80
+    pictures[7:9, ..., 0] += 60
+    pictures[11] = 255  # the farthest of all, but it failed
+    found = strangeness(pictures.clip(0, 255).astype(np.uint8), np.arange(12) != 11)
+    order = np.argsort(-found[:11])
+    groups = [{3, 4, 5}, {6}, {7, 8}]
+    assert [next(place for place, group in enumerate(groups) if one in group) for one in order[:3]] == [0, 1, 2]
+    assert np.isnan(found[11]) and found[:11].min() == 0
+    assert found[order[2]] > 5 * found[order[3]], "a twin is as ordinary as the rest"
+
+
+def test_one_arrival_is_not_strange_and_none_is_no_error():
+    one = np.zeros((1, 16, 16, 3), np.uint8)
+    assert strangeness(one, np.ones(1, bool)).tolist() == [0]
+    assert np.isnan(strangeness(one, np.zeros(1, bool))).all()

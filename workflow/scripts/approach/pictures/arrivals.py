@@ -86,7 +86,7 @@ def arrivals_sheet(
     by = closeness_metric(table)
     halves = [
         (f"closest to the target, by {by}", "by_closeness"),
-        ("strangest: far from the other arrivals, near to the target", "by_strangeness"),
+        ("strangest: unlike the other arrivals, and unlike one another", "by_strangeness"),
     ]
     margin, gap, size = 56, 20, 15
     pitch = tile + gap

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from approach.files import read_table
 from approach.trajectories import Trajectory, TrajectoryFile
+
+SIDE = 32  # pixels of the pictures that strangeness compares
+FINDS = 500  # arrivals that are compared with all others
 
 
 def axis_column(key: str) -> str:
@@ -82,23 +86,44 @@ def dropped_rows(trajectory: Trajectory) -> list[dict]:
     ]
 
 
-def strangeness(arrivals: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """How far arrivals are from one another against how far they are from the target.
+def strangeness(arrivals: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """How unlike the others each arrival is, so that the strangest are unlike one another, too.
 
-    The root mean square distance of an arrival to all arrivals, over the root of its l2 to the target. It uses
-    E|x - y|^2 = |x - mean|^2 + E|y - mean|^2, so ten thousand arrivals need no matrix of their pairs.
+    The most ordinary arrival, the one nearest to the mean of all, has none. Then, again and again, the arrival that is
+    farthest from all that were taken before is taken, and that distance is its strangeness (farthest-first traversal,
+    Gonzalez 1985). Distances are root mean squares of pictures averaged to at most SIDE px, so that they see forms and
+    colours and no texture. Beyond FINDS arrivals, the rest have their distance to the nearest of those.
 
     Args:
-        arrivals: [N, ...] uint8 pictures.
-        distances: [N] l2 (mean squared difference, images in [-1, 1]) to the target.
+        arrivals: [N, H, W, 3] uint8 pictures.
+        alive: [N] whether an inversion arrived; one that failed neither has strangeness nor counts for others.
 
     Returns:
-        [N]; above 1: nearer to the target than to the others.
+        [N], in units of images in [-1, 1]; NaN where an inversion failed.
     """
-    pixels = arrivals.reshape(len(arrivals), -1).astype(np.float32) / 127.5 - 1
-    off_centre = ((pixels - pixels.mean(axis=0)) ** 2).mean(axis=1)
-    to_others = off_centre + off_centre.mean()
-    return np.sqrt(to_others / np.maximum(distances, 1e-12))
+    found = np.full(len(arrivals), np.nan)
+    places = np.flatnonzero(alive)
+    if not len(places):
+        return found
+    pixels = np.stack([_small(arrivals[place]) for place in places])
+    ordinary = int(((pixels - pixels.mean(axis=0)) ** 2).mean(axis=1).argmin())
+    nearest = np.sqrt(((pixels - pixels[ordinary]) ** 2).mean(axis=1))
+    left = np.ones(len(places), bool)
+    left[ordinary] = False
+    for _ in range(min(FINDS, len(places) - 1)):
+        strangest = int(np.where(left, nearest, -1).argmax())
+        left[strangest] = False
+        closer = np.sqrt(((pixels - pixels[strangest]) ** 2).mean(axis=1))
+        nearest = np.where(left, np.minimum(nearest, closer), nearest)
+    found[places] = nearest
+    return found
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    """A picture (uint8 [H, W, 3]) averaged to at most SIDE px, as a flat float32 array in [-1, 1]."""
+    side = min(SIDE, *picture.shape[:2])
+    averaged = Image.fromarray(picture).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(averaged, np.float32).ravel() / 127.5 - 1
 
 
 def trajectory_table(
@@ -138,8 +163,8 @@ def trajectory_table(
     whole = pd.concat(tables, ignore_index=True)
     whole["last_step"] = whole["last_step"].astype(int)
     names = whole["setting"] + "/" + whole["seed"].astype(str)
-    distances = whole["final_l2"] if "final_l2" in whole else whole["final_loss"]
-    strange = strangeness(np.stack([arrivals[name] for name in names]), distances.to_numpy())
+    alive = (whole["status"] != "failed").to_numpy()
+    strange = strangeness(np.stack([arrivals[name] for name in names]), alive)
     whole.insert(whole.columns.get_loc("status"), "strangeness", strange)
     whole.insert(1 + len(next(iter(settings.values()))), "seed", whole.pop("seed"))
     return whole
