@@ -90,7 +90,7 @@ def tiny_words(tiny) -> str:
     files = {"config": "config.json", "weights": "generator.safetensors", "class_names": "classes.json"}
     words = [f"generator.{key}={tiny / name}" for key, name in files.items()]
     words += ["generator.discriminator=null", "threads=1", "panorama.grid=6"]
-    words += ["video.seconds=0.4", "video.fps=10", "video.size=64"]
+    words += ["video.seconds=0.4", "video.fps=10", "video.size=64", "video.time=steps"]
     return " ".join(words)
 
 

@@ -1,6 +1,7 @@
 """What the rules ask the plan: files, values and products, without Snakemake."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,29 @@ def test_captions_and_perceived_time_need_more(root, plan):
     assert captioned.caption_settings(L2_FILM) == [SETTINGS[0]] and bare.caption_settings(L2_FILM) == []
 
 
+def test_a_film_s_own_video_is_its_own(root):
+    words = "'films.mine={vary: seed, of: [2, 1, 0], loss: l2, lr: 0.05, video: {seconds: 30, fog: 0.5}}'"
+    plan = planned(root, hydra=f"{words} films.mine.video.time=steps")
+    assert plan.video("mine") == {**plan.base["video"], "seconds": 30.0, "fog": 0.5, "time": "steps"}
+    assert plan.video(L2_FILM) == plan.base["video"]
+    assert plan.frame_distances("mine") == [] != plan.frame_distances(L2_FILM)
+    assert "target" in plan.frame_files("mine") and "target" not in plan.frame_files(L2_FILM)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("{second: 3}", "unknown key 'films.mine.video.second'; did you mean seconds"),
+        ("{fps: 0}", "films.mine.video.fps=0: input should be greater"),
+        ("{keep_frames: true}", "films.mine.video.keep_frames: all films"),
+        ("30", "films.mine.video=30: write keys of video"),
+    ],
+)
+def test_a_film_s_own_video_is_checked(root, own, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        planned(root, hydra=f"'films.mine={{vary: seed, video: {own}}}'")
+
+
 def test_the_page_lists_every_product_but_itself_and_the_latents(plan):
     linked = {path for group in plan.page_links().values() for path in group.values()}
     others = {plan.target, *plan.all_batch_files(), *plan.per_film("player"), f"{plan.results}/page/index.html"}
@@ -125,12 +149,12 @@ def test_what_is_opened_is_what_is_used(root, plan):
     assert set(generator_files(plan.base, "architecture", "class_names")) == {"architecture", "class_names"}
     assert set(plan.inversion_files(SETTINGS[0])) == {*GENERATOR, "class_names", "target"}
     assert set(plan.still_files()) == {*GENERATOR, "target"}
-    assert set(planned(root, hydra="video.fog=0").frame_files()) == GENERATOR
-    assert set(planned(root, hydra="video.fog=0.5").frame_files()) == {*GENERATOR, "target"}
+    assert set(planned(root, hydra="video.fog=0").frame_files(L2_FILM)) == GENERATOR
+    assert set(planned(root, hydra="video.fog=0.5").frame_files(L2_FILM)) == {*GENERATOR, "target"}
     lpips = planned(root, loss="l2,lpips", hydra="metrics=[l2,lpips] video.fog=0")
     assert lpips.still_files()["backbone"] == BACKBONE
-    assert "backbone" not in lpips.frame_files()
-    assert lpips.fog_net() is None
+    assert "backbone" not in lpips.frame_files(L2_FILM)
+    assert lpips.fog_net(L2_FILM) is None
     assert "backbone" not in lpips.inversion_files(SETTINGS[0])
     assert lpips.inversion_files("loss~lpips+lr~0.05")["backbone"] == BACKBONE
     assert set(planned(root, loss="discriminator").inversion_files("loss~discriminator+lr~0.05")) >= {
@@ -143,8 +167,8 @@ def test_another_network_is_named_only_where_it_is_used(root, plan):
     assert plan.lpips_net(["l2"]) is None
     assert plan.lpips_net(["l2", "lpips"]) == "squeeze"
     foggy = planned(root, hydra="metrics=[l2,lpips] video.fog=0.5 perceptual.net=vgg")
-    assert foggy.fog_net() == "vgg"
-    assert foggy.frame_files()["backbone"].endswith(".pth")
+    assert foggy.fog_net(L2_FILM) == "vgg"
+    assert foggy.frame_files(L2_FILM)["backbone"].endswith(".pth")
 
 
 def test_the_products_of_a_run(root, anywhere, plan):

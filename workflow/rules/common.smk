@@ -53,8 +53,12 @@ def get_templates(*names):
 
 
 def get_video(*keys):
-    """The part of the film's configuration that a rule uses."""
-    return {key: PLAN.base["video"][key] for key in keys}
+    """The part of a film's configuration that a rule uses, as a function of the rule's wildcards."""
+
+    def get(wildcards):
+        return {key: PLAN.video(wildcards.film)[key] for key in keys}
+
+    return get
 
 
 # Sources
@@ -100,7 +104,10 @@ def get_logs(wildcards):
 
 
 def get_film(wildcards):
-    return PLAN.films[wildcards.film]
+    """A film's entry without its own video keys: how it is shown does not change which three it shows."""
+    return {
+        key: part for key, part in PLAN.films[wildcards.film].items() if key != "video"
+    }
 
 
 def get_candidate_files(wildcards):
@@ -139,7 +146,19 @@ def frames_file(path):
 def get_exhibition_video(wildcards):
     """What a file's making depends on: ProRes knows no rate."""
     rate = ("preset", "mbit") if wildcards.form == "mp4" else ()
-    return get_video("height", "captions", *rate)
+    return get_video("height", "captions", *rate)(wildcards)
+
+
+def get_frame_files(wildcards):
+    return PLAN.frame_files(wildcards.film)
+
+
+def get_fog(wildcards):
+    return PLAN.video(wildcards.film)["fog"]
+
+
+def get_fog_net(wildcards):
+    return PLAN.fog_net(wildcards.film)
 
 
 # Pictures

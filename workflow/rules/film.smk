@@ -34,14 +34,17 @@ rule frame_distance:
         choice="results/{name}/films/{film}/film.json",
         trajectories=get_candidate_batches,
     output:
-        distances="results/{name}/films/{film}/frame-distance-{channel}.npz",
+        distances=expand(
+            "results/{{name}}/films/{{film}}/frame-distance-{channel}.npz",
+            channel=[1, 2, 3],
+        ),
     log:
-        "logs/{name}/films/{film}/frame-distance-{channel}.log",
+        "logs/{name}/films/{film}/frame-distance.log",
     benchmark:
-        "benchmarks/{name}/films/{film}/frame-distance-{channel}.tsv"
+        "benchmarks/{name}/films/{film}/frame-distance.tsv"
     conda:
         "../envs/show.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=120,
@@ -79,7 +82,7 @@ rule timing:
 
 rule render:
     input:
-        **PLAN.frame_files(),
+        unpack(get_frame_files),
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         trajectories=get_candidate_batches,
@@ -98,8 +101,8 @@ rule render:
         runtime=240,
         gpu=GPUS,
     params:
-        fog=PLAN.base["video"]["fog"],
-        net=PLAN.fog_net(),
+        fog=get_fog,
+        net=get_fog_net,
         device=PLAN.base["device"],
         code=get_code("render"),
     script:

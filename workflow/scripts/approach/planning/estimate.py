@@ -158,8 +158,9 @@ def summary_lines(plan: Plan, to_make: Collection[str]) -> list[str]:
     missing = counted_seeds(plan, to_make)
     again = counted_seeds(plan, [file for file in to_make if Path(file).is_file()])
     bytes_each = 4 * (steps + 1) * (architecture["z_dim"] + architecture["num_classes"])
-    pixels = 3 * plan.base["video"]["seconds"] * plan.base["video"]["fps"] * architecture["output_dim"] ** 2
-    disk = settings * seeds * bytes_each + len(plan.films) * pixels * 3
+    videos = [plan.video(film) for film in plan.films]
+    frames = sum(3 * video["seconds"] * video["fps"] for video in videos)
+    disk = settings * seeds * bytes_each + frames * architecture["output_dim"] ** 2 * 3
     lines = [
         f"{plan.name}: {counted(settings, 'setting')} x {counted(seeds, 'seed')} = "
         f"{counted(settings * seeds, 'trajectory', 'trajectories')} of {counted(steps, 'step')}, "

@@ -20,8 +20,8 @@ def film_table(
     """List the films of a run.
 
     An entry of `films:` has `vary` (seed, an axis of the sweep, rank or trajectory), `of` (its three members; for a
-    seed or an axis by default the first three), for ranks optionally `by` (a metric), and keys that it fixes
-    (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands in the film's
+    seed or an axis by default the first three), for ranks optionally `by` (a metric), keys of its own `video`, and
+    keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands in the film's
     name even where it has only one value, so that a film keeps its path when the sweep grows.
 
     Args:
@@ -31,7 +31,7 @@ def film_table(
         spell: gives a setting's name from its values.
 
     Returns:
-        The films, each {name, key, vary, of, by, candidates: [{setting, seed, values}]}. The candidates are the three
+        The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}. The candidates are the three
         trajectories in the order of the channels, or for ranks all that may be chosen. Then a line for each film that
         this run cannot have, with the reason.
 
@@ -49,7 +49,7 @@ def film_table(
         if why_not:
             notes.append(f"no film '{key}': {why_not}")
             continue
-        film = {"key": key, "vary": vary, "of": members, "by": entry.get("by")}
+        film = {"key": key, "vary": vary, "of": members, "by": entry.get("by"), "video": entry.get("video") or {}}
         if vary == "trajectory":
             named = [_named(key, member, axes=axes, seeds=seeds, spell=spell) for member in members]
             made.append({"name": key, **film, "candidates": named})
@@ -82,9 +82,11 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     if entry is not None and not isinstance(entry, dict):
         raise UserError(f"films.{key}={entry}: write what the film varies, as in {{vary: seed, of: [0, 1, 2]}}")
     vary = (entry or {}).get("vary")
+    if not isinstance((entry or {}).get("video") or {}, dict):
+        raise UserError(f"films.{key}.video={entry['video']}: write keys of video, as in {{seconds: 30}}")
     if vary not in (*everything, "rank", "trajectory"):
         raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, 'rank', 'trajectory'])}")
-    fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by")}
+    fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by", "video")}
     cannot_be_fixed = {"rank": ["seed"], "trajectory": list(everything)}.get(vary, [vary])
     for name in fixed:
         if name not in everything or name in cannot_be_fixed:

@@ -124,10 +124,10 @@ class Plan:
         """What stills are made from and measured with."""
         return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
 
-    def frame_files(self) -> dict[str, str]:
+    def frame_files(self, film: str) -> dict[str, str]:
         """What a film's frames are made from; only fog is measured against the target."""
         files = generator_files(self.base, "architecture", "weights")
-        return {**files, **self.loss_files(self.base["metrics"])} if self.base["video"]["fog"] else files
+        return {**files, **self.loss_files(self.base["metrics"])} if self.video(film)["fog"] else files
 
     def survey_files(self, film: str) -> dict[str, str]:
         """What the survey of a film's panorama is made from."""
@@ -147,11 +147,15 @@ class Plan:
         """The LPIPS network's name where one of these terms or metrics is LPIPS: another net reruns nothing else."""
         return self.base["perceptual"]["net"] if "lpips" in terms else None
 
-    def fog_net(self) -> str | None:
+    def fog_net(self, film: str) -> str | None:
         """The LPIPS network that fog is measured with, if it is."""
-        return self.lpips_net(self.base["metrics"]) if self.base["video"]["fog"] else None
+        return self.lpips_net(self.base["metrics"]) if self.video(film)["fog"] else None
 
     # Films
+
+    def video(self, film: str) -> dict:
+        """How a film is shown: the run's `video`, with what the film says otherwise of itself."""
+        return {**self.base["video"], **self.films[film]["video"]}
 
     def candidate_files(self, film: str) -> dict[str, str]:
         """Where the trajectories are that a film may show: "setting/seed" -> batch file."""
@@ -180,7 +184,7 @@ class Plan:
 
     def caption_settings(self, film: str) -> list[str]:
         """The settings whose losses a film's captions tell, in the order of `caption_losses`."""
-        return self.candidate_settings(film) if self.base["video"]["captions"] else []
+        return self.candidate_settings(film) if self.video(film)["captions"] else []
 
     def caption_losses(self, film: str) -> list[str]:
         """The tables that a film's captions are read from, where it has captions."""
@@ -188,7 +192,7 @@ class Plan:
 
     def frame_distances(self, film: str) -> list[str]:
         """How the image changes along each channel's trajectory: measured only where the film's time follows it."""
-        if self.base["video"]["time"] != "perceived":
+        if self.video(film)["time"] != "perceived":
             return []
         return [f"{self.results}/films/{film}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
 
@@ -258,7 +262,7 @@ class Plan:
         files += ["panorama.png"] if film in self.surveyed_films() else []
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
         files += ["itinerary.png", "itinerary.csv"]
-        if self.base["video"]["exhibition"]:
+        if self.video(film)["exhibition"]:
             files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
         return files
 
@@ -350,6 +354,8 @@ def make_plan(given: dict, root: Path) -> Plan:
             if value not in axes.setdefault(key, []):
                 axes[key].append(value)
     table, notes = film_table(base["films"], axes, base["seeds"], sweep.setting_id)
+    for key, entry in base["films"].items():
+        sweep.validate_video(key, base["video"], entry.get("video", {}))
     films = {film["name"]: film for film in table}
     return Plan(root, base, planned, films, axes, needed_downloads(planned.values()), notes)
 

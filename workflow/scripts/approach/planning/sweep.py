@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from approach.errors import UserError
 from approach.own import is_own
-from approach.planning.schema import SWEEPABLE, Config, TermKind, leaves
+from approach.planning.schema import SWEEPABLE, Config, TermKind, Video, leaves
 
 SHORT = {"optimizer.lr": "lr"}
 # Tables whose keys are not in the schema.
@@ -371,6 +371,26 @@ def validate(config: dict) -> dict:
         said = first["msg"].removeprefix("Value error, ")
         short = SHORT.get(where, where)
         raise UserError(f"{short}={first['input']!r}: {said[0].lower()}{said[1:]} (docs/configuration.md)") from None
+
+
+def validate_video(film: str, video: dict, own: dict | None) -> None:
+    """Check a film's own keys of `video` against the schema.
+
+    Raises:
+        UserError: an unknown key, one that belongs to the whole run, or a value that is not allowed.
+    """
+    if "keep_frames" in (own or {}):
+        raise UserError(f"films.{film}.video.keep_frames: all films of a run keep their frames, or none; use video.")
+    try:
+        Video.model_validate({**video, **(own or {})}, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"unknown key 'films.{film}.video.{where}'{nearest(where, list(video))}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        shown = f"films.{film}.video.{where}={first['input']!r}"
+        raise UserError(f"{shown}: {said[0].lower()}{said[1:]} (docs/configuration.md)") from None
 
 
 def value_text(value) -> str:
