@@ -2,11 +2,12 @@
 PYTHON ?= python3
 CORES ?= all
 GENERATOR ?= biggan-deep-128
+MINUTES ?= 20
 BIN := .venv/bin
 # By content: another time stamp of requirements.lock, after a clone or a pull, installs nothing again.
 INSTALLED := .venv/installed-$(firstword $(shell cksum requirements.lock))
 
-.PHONY: demo test fuzz unlock quick lint format docs closures bench bench-search first-contact weights extras release clean
+.PHONY: demo test fuzz soak unlock quick lint format docs closures bench bench-search first-contact weights extras release clean
 
 demo: $(INSTALLED)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -18,7 +19,10 @@ quick: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m "not slow"
 
 fuzz: $(INSTALLED)
-	FUZZ=10000 $(BIN)/python -m pytest -q --timeout=3600 tests/test_fuzz.py
+	FUZZ=10000 $(BIN)/python -m pytest -q -rP --timeout=3600 tests/test_fuzz.py
+
+soak: $(INSTALLED)
+	$(BIN)/python tests/soak.py --minutes $(MINUTES)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -83,7 +83,8 @@ PATIENCE = 240.0  # seconds after which a command hangs
 RETRIES = 20
 # Rows tell the seconds that a step took: in these tables that column is left out of the comparison.
 SECONDS = {f"{SETTING}/losses.csv", f"{SETTING}/trajectories/0-2.csv", f"{RESULTS}/losses.parquet"}
-OF_THIS_RUN = {f"{RESULTS}/checksums.sha256"}  # the sums of those tables
+# The sums of those tables; and a picture for whoever waits, which shows what came since the last kill.
+OF_THIS_RUN = {f"{RESULTS}/checksums.sha256", f"{SETTING}/trajectories/0-2.preview.png"}
 LOADED = ["approach.inversion.batch", "approach.loading", "approach.film.render", "approach.film.encode"]
 LOADED += ["approach.film.captions", "approach.pictures.tables", "approach.pictures.montage", "approach.page.page"]
 LOADED += ["approach.fetching", "approach.provenance", "approach.checksums", "snakemake.iocontainers", "pandas"]

@@ -1,6 +1,7 @@
 """Thousands of inputs that nobody thought of: each ends in a plan, a picture, data, or one clear line (UserError).
 
-`make fuzz` tries 10,000, `make test` a few hundred. FUZZ is the number of examples in all.
+None takes more than a minute or lets the process grow beyond 2 GB, none writes anything, and no stranger's code runs.
+`make fuzz` tries 10,000 and flips 3,000 bits, `make test` a few hundred and 84. FUZZ is the number of inputs in all.
 """
 
 import gzip
@@ -9,6 +10,9 @@ import json
 import logging
 import os
 import pickle
+import random
+import re
+import signal
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +30,9 @@ from approach import fetching
 from approach.biggan.config import read_config
 from approach.biggan.format import read_weights
 from approach.errors import UserError, one_line
-from approach.inversion.checkpoint import read_checkpoint
+from approach.inversion.checkpoint import read_checkpoint, write_checkpoint
+from approach.inversion.descent import State
+from approach.inversion.starts import Latents
 from approach.planning.films import film_table
 from approach.planning.plan import make_plan
 from approach.planning.sweep import setting_id
@@ -39,6 +45,8 @@ EXAMPLES = int(os.environ.get("FUZZ", "280"))
 PHASES = (Phase.explicit, Phase.generate)  # what failed is shown as it was: making it smaller takes minutes
 SHARES = {"configuration": 0.1, "films": 0.1, "pictures": 0.3, "weights": 0.1, "architecture": 0.1}
 SHARES |= {"checkpoints": 0.1, "trajectories": 0.1, "answers": 0.1}
+LONGEST, MOST_MEMORY = 60, 2_000_000_000  # seconds of an input, bytes of the process
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux tells the peak, and begins it anew
 
 
 def examples(subject):
@@ -51,7 +59,9 @@ def examples(subject):
 
 
 def ends_well(call, *arguments):
-    """What a call returns, or None where it ends in one clear line; anything else is a defect."""
+    """What a call returns, or None where it ends in one clear line within a minute; anything else is a defect."""
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LONGEST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -59,17 +69,27 @@ def ends_well(call, *arguments):
         except UserError as error:
             assert one_line(error).isprintable()
             assert len(one_line(error)) <= 500
+        finally:
+            signal.alarm(0)
     return None
 
 
+def too_long(*_):
+    raise AssertionError(f"an input that takes more than {LONGEST} s")
+
+
 @pytest.fixture(autouse=True)
-def nothing_written(tmp_path, monkeypatch, request):
-    """Work in an empty folder, in which nothing is left but the test's own folder."""
+def bounds(tmp_path, monkeypatch):
+    """Work in an empty folder, in which nothing is left but the test's own folder, with little memory."""
     monkeypatch.chdir(tmp_path)
     logging.disable(logging.CRITICAL)
     (tmp_path / "own").mkdir()
     before = {path.name for path in ROOT.iterdir()}
+    if CLEAR.exists():
+        CLEAR.write_text("5")
     yield
+    if CLEAR.exists():
+        assert 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())[1]) < MOST_MEMORY
     logging.disable(logging.NOTSET)
     assert [path.name for path in tmp_path.iterdir()] == ["own"]
     assert {path.name for path in ROOT.iterdir()} == before
@@ -315,6 +335,44 @@ def test_trajectories(trajectories, data):
     if opened is not None:
         ends_well(opened.outcome, 0)
         ends_well(opened.trajectory, 1)
+
+
+# Bits
+
+
+def checkpoint_bytes():
+    latents = Latents(torch.rand(3, 128), torch.rand(3, 5))
+    state = State.begin(latents, 40, 5)
+    file = Path("made.pt")
+    write_checkpoint(file, state, {"device": "cpu"}, "this")
+    data = file.read_bytes()
+    file.unlink()
+    return data
+
+
+def read_all(file):
+    if file.suffix == ".pt":
+        return read_checkpoint(file, "this")
+    opened = TrajectoryFile(file)
+    return [opened.trajectory(seed) for seed in opened.metadata["seeds"]]
+
+
+@pytest.mark.parametrize("name", ["own/0-1.safetensors", "own/0-1.pt"])
+def test_no_flipped_bit_is_accepted(trajectories, name):
+    whole = trajectories if name.endswith("safetensors") else checkpoint_bytes()
+    file, chance, accepted = Path(name), random.Random(0), []
+    flips = round(EXAMPLES * 0.15)
+    file.write_bytes(whole)
+    assert read_all(file)
+    for _ in range(flips):
+        place = chance.randrange(8 * len(whole))
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        file.write_bytes(changed)
+        if ends_well(read_all, file) is not None:
+            accepted.append(place)
+    print(f"{flips} bits flipped in {file.name}, {len(accepted)} accepted")
+    assert accepted == []
 
 
 # HTTP

@@ -97,7 +97,8 @@ def restore_target(plan: Plan) -> None:
     file, wanted = Path(plan.target), wanted_target(plan)
     here = prepared(plan)
     lost = here is None and (file.exists() or trajectory_files(plan))
-    changed = here is not None and here != wanted and trajectory_files(plan) and not plan.base["overwrite"]
+    # where the picture has to be downloaded again, an undamaged target stays: without it all would be made again
+    changed = None not in (here, wanted) and here != wanted and trajectory_files(plan) and not plan.base["overwrite"]
     if not (lost or changed):
         return
     if wanted is None:  # its picture has to be downloaded first
