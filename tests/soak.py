@@ -339,41 +339,43 @@ class Soak:
         _, files = chance.choice(STAGES[stage])
         files = [file.replace("{file}", self.file) for file in files]
         script, outputs, log = next(found for found in self.kept_scripts() if files[0] in found[1])
-        self.put_back(files)
-        self.server.begun.clear()
-        left, furthest, last, began, landed = chance.randint(1, most), 0, None, time.monotonic(), 0
+        left, began, landed, most = chance.randint(1, most), time.monotonic(), 0, 4 * most
         if files[0] not in self.took:  # how long it takes; the first time nothing falls
             left = 0
-        while True:
-            prepare(self.folder, outputs, log)
-            attempt, began_now = Attempt(), time.monotonic()
-            words = self.folder / ".said"
-            blow = None
-            if left:
-                end = stage == "end of inversion" or chance.random() < 0.1
-                victim, number = chance.choice(["job", "job", "group"]), chance.choice(SIGNALS)
-                delay = chance.choice([0.0, chance.uniform(0, 0.05)]) if end else chance.uniform(0, self.took[files[0]])
-                blow = Blow(victim, number, "end" if end else "work", delay)
-            attempt.code = self.run_alone(nursery, script, files, stage, blow, attempt, words)
-            attempt.text = words.read_text(errors="replace")
-            words.unlink()
-            if not attempt.kills and attempt.code == 0:
-                self.took.setdefault(files[0], time.monotonic() - began_now)
-            left, landed = max(0, left - 1), landed + len(attempt.kills)
-            furthest = self.check_attempt(stage, attempt, last, furthest, [])
-            last = attempt if attempt.kills or last is None else last
-            if attempt.code == 0 or (attempt.code and not attempt.kills):
+        while True:  # until it is done and enough has fallen
+            self.put_back(files)
+            self.server.begun.clear()
+            furthest, last, attempt = 0, None, None
+            while attempt is None or attempt.kills or attempt.code:
+                most -= 1
+                blow = aim_alone(chance, stage, self.took[files[0]]) if left > 0 and most > 0 else None
+                attempt = self.run_alone(nursery, script, files, outputs, log, stage, blow)
+                left, landed = left - len(attempt.kills), landed + len(attempt.kills)
+                furthest = self.check_attempt(stage, attempt, last, furthest, [])
+                last = attempt if attempt.kills or last is None else last
+                if attempt.code and not attempt.kills:
+                    break
+                if chance.random() < 0.5:
+                    self.wait_for_orphans(stage)
+            self.wait_for_orphans(stage)
+            self.check_round(stage, files)
+            if left <= 0 or most <= 0:
                 break
-            if chance.random() < 0.5:
-                self.wait_for_orphans(stage)
-        self.wait_for_orphans(stage)
-        self.check_round(stage, files)
         self.note("round", stage=stage, alone=True, kills=landed, seconds=round(time.monotonic() - began, 1))
 
     def run_alone(
-        self, nursery: "Nursery", script: Path, files: list[str], stage: str, blow: Blow | None, found: Attempt, words
-    ) -> int:
+        self,
+        nursery: "Nursery",
+        script: Path,
+        files: list[str],
+        outputs: list[str],
+        log: str,
+        stage: str,
+        blow: Blow | None,
+    ) -> Attempt:
         """Run a script, let the blow fall; its exit code, or the signal that ended it as a negative number."""
+        found, words = Attempt(), self.folder / ".said"
+        prepare(self.folder, outputs, log)
         products, ended = [self.folder / file for file in files], None
         pid, began = nursery.begin(script, self.folder, words), time.monotonic()
         limit = began + PATIENCE
@@ -397,7 +399,11 @@ class Soak:
             self.note("kill", **hit)
             found.kills.append(hit)
             found.finished, found.began, blow = products[-1].exists(), (self.folder / CHECKPOINT).exists(), None
-        return code
+        if not found.kills and code == 0:
+            self.took.setdefault(files[0], time.monotonic() - began)
+        found.code, found.text = code, words.read_text(errors="replace")
+        words.unlink()
+        return found
 
     def kept_scripts(self) -> list[tuple[Path, list[str], str]]:
         """The scripts that Snakemake ran, with their outputs and their logs."""
@@ -623,6 +629,14 @@ def aim(chance: random.Random, stage: str, work: float, retries: bool) -> Blow:
     if chance.random() < 0.15:
         return Blow(victim, number, "end", chance.uniform(0, 0.3) if victim != "job" else 0.0)
     return Blow(victim, number, "work", chance.uniform(0, 4 if stage == "inversion" else 2 * work))
+
+
+def aim_alone(chance: random.Random, stage: str, took: float) -> Blow:
+    """A blow at random on a script that takes that many seconds."""
+    victim, number = chance.choice(["job", "job", "group"]), chance.choice(SIGNALS)
+    if stage == "end of inversion" or chance.random() < 0.1:
+        return Blow(victim, number, "end", chance.choice([0.0, chance.uniform(0, 0.05)]))
+    return Blow(victim, number, "work", chance.uniform(0, 0.8 * took))
 
 
 def runs(process: psutil.Process) -> bool:
