@@ -128,7 +128,7 @@ def test_a_finished_state_is_written_again_without_a_step(sources, tmp_path, mon
 
 @pytest.mark.parametrize("where", ["begin", "step"])
 def test_out_of_memory_goes_on_in_halves(sources, tmp_path, monkeypatch, where):
-    undisturbed = invert(sources, tmp_path / "undisturbed", micro_batch=1)
+    invert(sources, tmp_path / "undisturbed", micro_batch=1)
     emptied, failed = [], []
     monkeypatch.setattr(batch.gc, "collect", lambda: emptied.append(True))
     honest = {"begin": State.begin, "step": search.descend}[where]
@@ -145,7 +145,9 @@ def test_out_of_memory_goes_on_in_halves(sources, tmp_path, monkeypatch, where):
     rows = [list(csv.reader((tmp_path / name / "0-1.csv").open())) for name in ("undisturbed", "halved")]
     without_seconds = [[row[:-1] for row in table] for table in rows]
     assert without_seconds[0] == without_seconds[1]
-    assert undisturbed != b""
+    whole, halved = (TrajectoryFile(tmp_path / name / "0-1.safetensors") for name in ("undisturbed", "halved"))
+    assert (whole.metadata["split_at"], halved.metadata["split_at"]) == ([], [[0, 1]])
+    assert halved.metadata["tensors_sha256"] == whole.metadata["tensors_sha256"]
 
 
 def test_in_float32_the_arrival_loss_is_the_logged_one(sources, tmp_path, monkeypatch):

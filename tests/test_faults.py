@@ -4,6 +4,8 @@ import json
 import os
 import random
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -356,6 +358,68 @@ with job({str(tmp_path / "logs" / "invert.log")!r}, "invert") as log:
     lines = result.stderr.splitlines()
     assert lines == ["[invert] a line", "[invert] error: File too large; make room, and the same command goes on"]
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def in_a_small_file_system(folder, script):
+    """Run a shell script in a file system of 64 kB, which others see as the empty folder that it was."""
+    mounted = f"mount -t tmpfs -o size=64k small '{folder}' && cd '{folder}' || exit 77\n{script}"
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted]
+    if not shutil.which("unshare"):
+        return SimpleNamespace(returncode=77)
+    environment = {**os.environ, "PYTHONPATH": ""}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def may_not_mount(result):
+    """Whether this machine lets nobody mount."""
+    return result.returncode == 77 or "unshare:" in result.stderr
+
+
+def test_on_a_full_file_system_the_same_command_goes_on_once_there_is_room(tmp_path):
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT / "workflow/scripts")!r})
+from pathlib import Path
+from types import SimpleNamespace
+from approach.inversion import checkpoint
+from approach.job import job
+import torch
+with job("logs/invert.log", "invert") as log:
+    state = SimpleNamespace(z=torch.zeros(5000), latents=None, previous=None)
+    checkpoint.write_checkpoint(Path("0.pt"), state, {{}}, "this one")
+    log.info("written")
+"""
+    (tmp_path / "code.py").write_text(code)
+    (tmp_path / "small").mkdir()
+    twice = (
+        f"head -c 60k /dev/zero > fill; {sys.executable} {tmp_path}/code.py; ls; rm fill; {sys.executable} ../code.py"
+    )
+    result = in_a_small_file_system(tmp_path / "small", twice.replace("../", f"{tmp_path}/") + "; ls")
+    if may_not_mount(result):
+        pytest.skip("no file system may be mounted here")
+    assert result.stdout.split() == ["fill", "logs", "0.pt", "logs"]
+    said = "[invert] error: No space left on device; make room, and the same command goes on"
+    assert result.stderr.splitlines() == [said, "[invert] written"]
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_when_snakemake_writes_its_benchmark_costs_no_step(workflow):
+    """Snakemake deletes the trajectories then; the same command writes them again once there is room."""
+    keys = {"name": "full", "loss": "l2", "seeds": 2, "steps": 3}
+    benchmarks, setting = (workflow.folder / place / "full/loss~l2+lr~0.05" for place in ("benchmarks", "results"))
+    benchmarks.mkdir(parents=True)
+    command = f"head -c 64k /dev/zero > fill; cd '{workflow.folder}'; {shlex.join(workflow.command(*ONLY, **keys))}"
+    result = in_a_small_file_system(benchmarks, command)
+    if may_not_mount(result):  # a folder where the benchmark belongs stops Snakemake at the same place
+        (benchmarks / "invert" / "0-1.tsv").mkdir(parents=True)
+        result = workflow.run(*ONLY, **keys)
+        shutil.rmtree(benchmarks)
+    else:
+        assert "No space left on device" in result.stderr
+    assert result.returncode == 1 and "step 3/3" in result.stderr
+    assert not (setting / "trajectories/0-1.safetensors").exists() and (setting / "checkpoints/0-1.pt").exists()
+    said = workflow.done(*ONLY, **keys).stderr
+    assert "was finished before; its trajectories are written again" in said and "step 3/3" not in said
+    assert (setting / "trajectories/0-1.safetensors").exists() and not (setting / "checkpoints/0-1.pt").exists()
 
 
 # What may be typed, and a word of the one line that answers it.

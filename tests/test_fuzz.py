@@ -5,6 +5,7 @@ None takes more than a minute or lets the process grow beyond 2 GB, none writes 
 """
 
 import gzip
+import hashlib
 import io
 import json
 import logging
@@ -289,6 +290,7 @@ WEIGHTS += [save({name: tensor.numpy() for name, tensor in SMALL.items()}), pyto
 
 @examples("weights")
 @given(st.sampled_from(WEIGHTS).flatmap(lambda data: st.one_of(st.just(data), damaged(data))), st.booleans())
+@example(WEIGHTS[1][:244], False)
 def test_weights(tiny, data, safe):
     file = Path(f"own/weights{'.safetensors' if safe else '.bin'}")
     file.write_bytes(data)
@@ -302,10 +304,10 @@ CHECKPOINTS += [pytorch({"state": Trap(), "of": "this"}), pytorch([])]
 
 
 @examples("checkpoints")
-@given(st.sampled_from(CHECKPOINTS).flatmap(lambda data: st.one_of(st.just(data), damaged(data))))
-def test_checkpoints(data):
+@given(st.sampled_from(CHECKPOINTS).flatmap(lambda data: st.one_of(st.just(data), damaged(data))), st.booleans())
+def test_checkpoints(data, signed):
     file = Path("own/0.pt")
-    file.write_bytes(data)
+    file.write_bytes(hashlib.sha256(data).digest() + data if signed else data)
     assert ends_well(read_checkpoint, file, "this") is None
 
 

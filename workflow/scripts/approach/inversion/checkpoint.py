@@ -75,15 +75,15 @@ def read_checkpoint(path: Path, fingerprint: str) -> tuple[State, dict] | None:
         if hashlib.sha256(memoryview(data)[DIGEST:]).digest() != data[:DIGEST]:
             raise ValueError("it is not what was written")
         payload = torch.load(io.BytesIO(memoryview(data)[DIGEST:]), map_location="cpu", weights_only=True)
+        if payload["of"] != fingerprint:
+            logger.info("the checkpoint %s belongs to another configuration: the inversion begins anew", path)
+            return None
+        state = payload["state"]
+        points = {name: Latents(*state[name]) for name in ("latents", "previous")}
+        return State(**{**state, **points}), payload["decisions"]
     except Exception as error:
         logger.warning("the checkpoint %s cannot be read (%s): the inversion begins anew", path, error)
         return None
-    if payload["of"] != fingerprint:
-        logger.info("the checkpoint %s belongs to another configuration: the inversion begins anew", path)
-        return None
-    state = payload["state"]
-    points = {name: Latents(*state[name]) for name in ("latents", "previous")}
-    return State(**{**state, **points}), payload["decisions"]
 
 
 @contextmanager
