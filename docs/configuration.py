@@ -27,6 +27,7 @@ SHORT_KEYS = """| short key | value |
 | `loss` | a file of `config/loss/`; several make a sweep |
 | `optimizer` | a file of `config/optimizer/` |
 | `start` | a file of `config/start/`; several make a sweep |
+| `search` | a file of `config/search/`; several make a sweep |
 | `lr` | `optimizer.lr`; several make a sweep |
 | `steps`, `seeds_per_job`, `device`, `graphs`, `track`, `overwrite` | the keys below |
 | `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
@@ -51,9 +52,9 @@ Every other key goes through `hydra="..."`, which takes Hydra overrides with spa
 
     hydra="video.fps=30 optimizer.beta1=0.5"
 
-**Sweeps.** `loss`, `optimizer`, `start`, their keys and `generator.truncation` take several values; each combination is
-a setting. Write `loss=l2,lpips`, `lr=0.02,0.05`, `hydra="optimizer.beta1=0,0.9"`, `hydra="loss.terms.l2=1,2"`, or
-`hydra.sweeper.params` in an experiment.
+**Sweeps.** `loss`, `optimizer`, `start`, `search`, their keys, `latent.classes` and `generator.truncation` take several
+values; each combination is a setting. Write `loss=l2,lpips`, `lr=0.02,0.05`, `hydra="optimizer.beta1=0,0.9"`,
+`hydra="loss.terms.l2=1,2"`, or `hydra.sweeper.params` in an experiment.
 
 **Tables.** `hydra="loss.terms.ssim=0.5"` sets one term and keeps the others; `hydra="loss.terms={l2: 1}"` replaces them
 all. It is the same for films: `hydra="films.mine={vary: seed, of: [2, 1, 0]}"` adds a film or replaces it whole,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 import search
+import search_report
 import searchers
 from approach.biggan.config import read_config
 from approach.biggan.stand_in import seeded_state
@@ -126,7 +128,10 @@ def test_evolution_comes_down(landscape):
 def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "METHODS", {"halving": SMALL["pool"], "descent": plain(4)})
     monkeypatch.setattr(search, "BUDGETS", (5, 16))
-    pieces = [search.Piece("halving", ("study", "own-0"), 16), search.Piece("descent", ("own-0",), 16)]
+    pieces = [
+        search.Piece("halving", ("study", "own-0"), 16, "l1-ssim"),
+        search.Piece("descent", ("own-0",), 16, "l1-ssim"),
+    ]
     monkeypatch.setattr(search, "agenda", lambda names: pieces)
     words = ["--generator", str(folder), "--backbone", str(backbones["squeeze"]), "--own", "1", "--unseen", "0",
              "--runs", "2", "--table", str(tmp_path / "search.csv")]  # fmt: skip
@@ -139,6 +144,15 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
         (row["run"], row["budget"]): float(row["objective"]) for row in table.rows() if row["method"] == "descent"
     }
     assert all(nearest[run, "16"] <= nearest[run, "5"] for run in "01")
+    page = tmp_path / "search.md"
+    page.write_text(f"before\n{search_report.BEGIN}\nold\n{search_report.END}\nafter\n")
+    for _ in range(2):
+        search_report.main([str(tmp_path / "search.csv"), "--page", str(page)])
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert re.search(r"^\| own samples \| descent \| [\d.]+, 2 \| [\d.]+, 2 \|$", text, re.M)
+    assert re.search(r"^\| descent \| 16 \| \d of 2 \|$", text, re.M)
+    assert (tmp_path / "search-l1-ssim.png").stat().st_size > 5_000
     other = tmp_path / "other.csv"
     search.main([*words[:-1], str(other), "--merge", str(tmp_path / "search.csv")])
     with other.open(newline="") as file:

@@ -1,0 +1,123 @@
+"""The table and the plot of docs/search.md, from what bench/search.py measured.
+
+    python bench/search_report.py results/bench/search/search.csv
+
+What stands between the page's two marks is replaced. A cell is the median over all runs and targets of a group; with
+four and more there are quartiles behind it, and the number of runs is always said.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- made by bench/search_report.py -->", "<!-- until here -->"
+RECOVERED = 0.1  # of the objective, below which one of the generator's own samples counts as found again
+HELD_OUT = ["l2", "ssim", "discriminator", "lpips-alex", "lpips-vgg"]
+NAMES = {"own": "own samples", "unseen": "unseen pictures"}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The bench's rows, with the group of each target."""
+    table = pd.read_csv(path)
+    table["group"] = table["target"].str.replace(r"-\d+$", "", regex=True)
+    return table
+
+
+def cell(values: pd.Series) -> str:
+    """Median, quartiles and number: "0.81 (0.74-0.90), 8"."""
+    low, middle, high = values.quantile([0.25, 0.5, 0.75])
+    spread = f" ({low:.3g} to {high:.3g})" if len(values) >= 4 else ""
+    return f"{middle:.3g}{spread}, {len(values)}"
+
+
+def markdown(rows: list[list[str]], head: list[str]) -> str:
+    """A table."""
+    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def objectives(table: pd.DataFrame) -> str:
+    """For each group and method the objective at each budget."""
+    budgets = sorted(table["budget"].unique())
+    rows = []
+    for (group, method), some in table.groupby(["group", "method"], sort=False):
+        cells = [some.loc[some["budget"] == budget, "objective"] for budget in budgets]
+        rows.append([NAMES.get(group, group), method, *(cell(values) if len(values) else "" for values in cells)])
+    rows.sort(key=lambda row: list(table["group"].unique()).index({v: k for k, v in NAMES.items()}.get(row[0], row[0])))
+    return markdown(rows, ["target", "method", *(f"{budget:,} units" for budget in budgets)])
+
+
+def held_out(table: pd.DataFrame) -> str:
+    """For each group and method the metrics that nobody descended, at the method's largest budget."""
+    metrics = [name for name in HELD_OUT if name in table and table[name].notna().any()]
+    rows = []
+    for (group, method), some in table.groupby(["group", "method"], sort=False):
+        last = some[some["budget"] == some["budget"].max()]
+        rows.append([NAMES.get(group, group), method, f"{last['units'].max():,}", *(cell(last[m]) for m in metrics)])
+    return markdown(rows, ["target", "method", "units", *metrics])
+
+
+def recovered(table: pd.DataFrame) -> str:
+    """How many own samples each method found again, at its largest budget."""
+    rows = []
+    for method, some in table[table["group"] == "own"].groupby("method", sort=False):
+        last = some[some["budget"] == some["budget"].max()]
+        found = int((last["objective"] < RECOVERED).sum())
+        rows.append([method, f"{last['units'].max():,}", f"{found} of {len(last)}"])
+    return markdown(rows, ["method", "units", f"objective below {RECOVERED}"])
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """Median of the objective over the units, a panel for each group of targets."""
+    groups = list(table["group"].unique())
+    figure = Figure(figsize=(3.2 * len(groups), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, group in enumerate(groups, start=1):
+        axis = figure.add_subplot(1, len(groups), place)
+        for method, some in table[table["group"] == group].groupby("method", sort=False):
+            middle = some.groupby("units")["objective"].median()
+            axis.plot(middle.index, middle.values, marker="o", markersize=4, label=method)
+        axis.set_title(NAMES.get(group, group), fontsize=10)
+        axis.set_xscale("log")
+        axis.set_xlabel("units")
+    figure.axes[0].set_ylabel("objective")
+    handles = {
+        label: line for axis in figure.axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def write(table: pd.DataFrame, page: Path) -> None:
+    """Put tables and plot into the page."""
+    parts = []
+    for objective, some in table.groupby("objective_name", sort=False):
+        parts += [f"### {objective}", objectives(some), "Metrics that were not descended:", held_out(some)]
+        if (some["group"] == "own").any():
+            parts += ["The generator's own samples, found again:", recovered(some)]
+        picture = page.with_name(f"search-{objective}.png")
+        plot(some, picture)
+        parts.append(f"![Objective over units, for each kind of target]({picture.name})")
+    text = page.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise SystemExit(f"{page}: has no {BEGIN} ... {END}")
+    made = "\n\n".join([BEGIN, *parts, END])
+    page.write_text(re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: made, text, flags=re.S), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "search.md")
+    options = parser.parse_args(arguments)
+    write(read(options.table), options.page)
+
+
+if __name__ == "__main__":
+    main()
