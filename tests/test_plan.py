@@ -105,7 +105,7 @@ def test_a_film_s_own_video_is_checked(root, own, said):
 
 def test_the_page_lists_every_product_but_itself_and_the_latents(plan):
     linked = {path for group in plan.page_links().values() for path in group.values()}
-    others = {plan.target, *plan.all_batch_files(), *plan.per_film("player"), f"{plan.results}/page/index.html"}
+    others = {plan.target, *plan.all_batch_files(), *plan.per_film("viewer"), f"{plan.results}/page/index.html"}
     assert linked == set(plan.checked_products()) - others
 
 
@@ -175,7 +175,7 @@ def test_the_products_of_a_run(root, anywhere, plan):
     products = plan.final_products()
     assert len(set(products)) == len(products)
     assert {"results/plan/metrics.png", "results/plan/page/index.html", *plan.all_batch_files()} <= set(products)
-    assert {f"results/plan/films/{L2_FILM}/{file}" for file in ("player", "triptych.mp4")} <= set(products)
+    assert {f"results/plan/films/{L2_FILM}/{file}" for file in ("viewer", "triptych.mp4")} <= set(products)
     assert "results/plan/metrics.png" not in planned(root, loss="l2").final_products()
     exhibited = set(planned(root, video="exhibition").final_products()) - set(planned(root).final_products())
     assert len(exhibited) == 2 * (2 + 12)

@@ -19,11 +19,11 @@ LOOK = {"size": 64, "scaling": "nearest", "gap": 2, "margin": 2}
 
 
 def fabricate(workflow: Workflow) -> None:
-    """An experiment's files, taken by Snakemake for finished: only the film and its player are real."""
+    """An experiment's files, taken by Snakemake for finished: only the film and its viewer are real."""
     summary = workflow.done("--summary", **KEYS).stdout
     for line in summary.splitlines():
         path = workflow.folder / line.split("\t")[0]
-        if not line.startswith("results/") or path.name == "player":
+        if not line.startswith("results/") or path.name == "viewer":
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
@@ -39,7 +39,7 @@ def fabricate(workflow: Workflow) -> None:
     batch = workflow.folder / "results/told/loss~l2+lr~0.05/trajectories/0-2.safetensors"
     write_trajectories(batch, [0, 1, 2], *latents, outcome)
     workflow.done("--touch", **KEYS)
-    assert workflow.planned(**KEYS) == {"player": 1, "checksums": 1}
+    assert workflow.planned(**KEYS) == {"viewer": 1, "checksums": 1}
     workflow.done(**KEYS)
 
 

@@ -87,7 +87,7 @@ def jobs(words):
 TABLES = "losses gather_losses plot_losses"
 STILLS = "stills montage"
 MEASURED = "trajectory_table montage_of_arrivals arrivals"
-ENCODED = "3*encode_channel triptych player"
+ENCODED = "3*encode_channel triptych viewer"
 TIMED = f"timing 3*render {ENCODED}"
 SURVEYED = "survey panorama"
 FILMED = f"choose {TIMED} {SURVEYED} itinerary"

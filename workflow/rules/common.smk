@@ -145,8 +145,8 @@ def frames_file(path):
 
 def get_exhibition_video(wildcards):
     """What a file's making depends on: ProRes knows no rate."""
-    rate = ("preset", "mbit") if wildcards.form == "mp4" else ()
-    return get_video("height", "captions", *rate)(wildcards)
+    rate = ("preset", "mbit", "gop") if wildcards.form == "mp4" else ()
+    return get_video("frame", "fill", "height", "captions", *rate)(wildcards)
 
 
 def get_frame_files(wildcards):

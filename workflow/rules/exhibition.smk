@@ -52,7 +52,7 @@ rule line_up:
         mem_mb=4000,
         runtime=60,
     params:
-        video=get_video("height", "fps", "preset", "mbit"),
+        video=get_video("frame", "height", "fps", "preset", "mbit", "gop"),
         code=get_code("line_up"),
     script:
         "../scripts/line_up.py"
@@ -79,7 +79,7 @@ rule installation:
         mem_mb=4000,
         runtime=60,
     params:
-        video=get_video("height", "fps", "loop", "captions", "mbit"),
+        video=get_video("frame", "fill", "height", "fps", "loop", "captions", "gop"),
         templates=get_templates("installation.html.j2", "page.css"),
         code=get_code("installation"),
     script:

@@ -1,25 +1,25 @@
 # Report: films as snakemake --report can play them (a bare mp4 is only a download there).
 
 
-rule player:
+rule viewer:
     input:
         films=expand(
             "results/{{name}}/films/{{film}}/{file}.mp4",
             file=["triptych", "channel-1", "channel-2", "channel-3"],
         ),
     output:
-        player=report(
-            directory("results/{name}/films/{film}/player"),
+        viewer=report(
+            directory("results/{name}/films/{film}/viewer"),
             htmlindex="index.html",
-            caption="../report/player.rst",
+            caption="../report/viewer.rst",
             category="Films",
             subcategory="{film}",
             labels={"shows": "the film"},
         ),
     log:
-        "logs/{name}/films/{film}/player.log",
+        "logs/{name}/films/{film}/viewer.log",
     benchmark:
-        "benchmarks/{name}/films/{film}/player.tsv"
+        "benchmarks/{name}/films/{film}/viewer.tsv"
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -27,6 +27,6 @@ rule player:
         mem_mb=1000,
         runtime=10,
     params:
-        code=get_code("player"),
+        code=get_code("viewer"),
     script:
-        "../scripts/player.py"
+        "../scripts/viewer.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 from approach.files import read_json
 from approach.film.captions import film_strips
 from approach.film.encode import encode_film
-from approach.film.exhibition import BLACK, SCREENS, screen_look
+from approach.film.exhibition import BLACK, SCREENS, players_codec, screen_look
 from approach.job import job
 
 with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.wildcards.form}") as log:
@@ -14,7 +14,7 @@ with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.
     timing = read_json(snakemake.input.timing, "frames", "fps", "positions")
     shown = [number - 1 for number in SCREENS[snakemake.wildcards.screen]]
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
-    look = screen_look(snakemake.wildcards.screen, video["height"], video["captions"])
+    look = screen_look(snakemake.wildcards.screen, video, video["captions"])
     prores = snakemake.wildcards.form == "mov"
     found = encode_film(
         [Path(snakemake.input.frames[number]) for number in shown],
@@ -22,7 +22,7 @@ with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.
         fps=timing["fps"],
         count=timing["frames"],
         look=look,
-        codec={"prores": True} if prores else {"preset": video["preset"], "mbit": video["mbit"]},
+        codec={"prores": True} if prores else players_codec(video),
         captions=film_strips(choice, timing, shown, video["captions"], look, tables, BLACK),
         threads=snakemake.threads,
         log_file=Path(snakemake.log[0]),

@@ -12,7 +12,7 @@ from approach.wording import work_of
 with job(snakemake.log[0], f"installation {snakemake.wildcards.film}") as log:
     video = snakemake.params.video
     files = [describe(Path(path)) for path in snakemake.input.files]
-    if said := wrong(files, video["height"], video["fps"]):
+    if said := wrong(files, video, video["fps"]):
         raise UserError("; ".join(said))
     choice = read_json(snakemake.input.choice, "channels", "title")
     record = read_yaml(snakemake.input.record)

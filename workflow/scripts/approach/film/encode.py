@@ -135,7 +135,8 @@ def encode_film(
         fps: frames a second.
         count: frames of the film, and of each source.
         look: {size: pixels of a picture's side, scaling: mitchell | nearest, gap: pixels between pictures, and either
-            margin: pixels around all, or canvas: (width, height) on which all is centred; ground: its colour}.
+            margin: pixels around all, or canvas: (width, height) on which all is centred; ground: its colour; cell:
+            (width, height) that each picture fills, without gaps, as fill says: crop | mirror}.
         codec: {crf, preset} for a film that plays anywhere (.mp4), or as in `options_of`.
         captions: `count` strips (uint8 [h, W, 3], W the pictures and gaps together), set below the pictures.
         threads: of ffmpeg.
@@ -147,22 +148,26 @@ def encode_film(
     for source in sources:
         check_frames(source, count)
     # Each picture is converted and enlarged in one pass; borders are added after it, and cost nothing.
-    pixels, enlarged = options_of(codec, fps)["pix_fmt"], (look["size"], look["size"])
+    side = max(look["cell"]) if look.get("fill") == "crop" else min(look.get("cell", (look["size"],)))
+    pixels, enlarged = options_of(codec, fps)["pix_fmt"], (side, side)
     scaling = look.get("scaling", "mitchell")
     pictures = [
         _converted(ffmpeg.input(_file(source), threads=threads), pixels, scaling, enlarged) for source in sources
     ]
     margin, ground = look.get("margin", 0), look.get("ground", GROUND_HEX)
     width, height = (side - 2 * margin for side in film_size(len(sources), look))
+    pictures = [_filled(picture, look) for picture in pictures]
     whole, feed = _side_by_side(pictures, look, ground), None
     if captions is not None:
         strips = iter(captions)
         first = next(strips)
-        if first.shape[1] != width:
+        if first.shape[1] != width and "cell" not in look:
             raise ValueError(f"a caption strip is {first.shape[1]} pixels wide below pictures of {width}")
         height += first.shape[0]
-        raw = raw_input(first, fps)
-        whole = ffmpeg.filter([whole, _converted(raw, pixels)], "vstack", inputs=2)
+        strip = _converted(raw_input(first, fps), pixels)
+        if first.shape[1] != width:
+            strip = strip.filter("pad", width, first.shape[0], (width - first.shape[1]) // 2, 0, color=ground)
+        whole = ffmpeg.filter([whole, strip], "vstack", inputs=2)
         feed = _counted(_checked(first, strips), count)
     canvas = look.get("canvas", (width + 2 * margin, height + 2 * margin))
     if canvas != (width, height):
@@ -237,8 +242,9 @@ def options_of(codec: dict, fps: float) -> dict:
     """ffmpeg's output options for a codec.
 
     {crf, preset}: H.264 that plays anywhere, a key frame a second, so that a page can seek.
-    {preset, mbit}: H.264 at a constant rate of `mbit` Mbit/s for synchronised players: every group of pictures closed
-    and a second long; the rate's buffer is half a second, so no second holds more than 1.5 times the rate.
+    {preset, mbit, gop}: H.264 at a constant rate of `mbit` Mbit/s for synchronised players: every group of pictures
+    closed and `gop` frames long, or a second; the rate's buffer is half a second, so no second holds more than 1.5
+    times the rate.
     {prores: True}: ProRes 422 HQ, 10 bit.
     """
     if codec.get("prores"):
@@ -249,16 +255,17 @@ def options_of(codec: dict, fps: float) -> dict:
     options["movflags"] = "+faststart"
     if "mbit" not in codec:
         return {**options, "crf": codec["crf"]}
-    rate = round(codec["mbit"] * 1e6)
+    rate, group = round(codec["mbit"] * 1e6), codec.get("gop") or round(fps)
     return {
         **options,
+        "g": group,
         "profile:v": "high",
         "b:v": rate,
         "minrate": rate,
         "maxrate": rate,
         "bufsize": rate // 2,
         "flags": "+cgop",
-        "x264-params": f"nal-hrd=cbr:force-cfr=1:open-gop=0:scenecut=0:min-keyint={round(fps)}",
+        "x264-params": f"nal-hrd=cbr:force-cfr=1:open-gop=0:scenecut=0:min-keyint={group}",
     }
 
 
@@ -280,15 +287,31 @@ def raw_input(frame: np.ndarray, fps: float):
 
 def film_size(channels: int, look: dict) -> tuple[int, int]:
     """Width and height in pixels of `channels` pictures side by side, margins included, captions not."""
+    if "cell" in look:
+        return channels * look["cell"][0], look["cell"][1]
     margin = look.get("margin", 0)
     return channels * look["size"] + (channels - 1) * look.get("gap", 0) + 2 * margin, look["size"] + 2 * margin
+
+
+def _filled(picture, look: dict):
+    """A square picture that fills its cell: cropped, or continued by its mirror image on both sides."""
+    if "cell" not in look:
+        return picture
+    width, height = look["cell"]
+    if look["fill"] == "crop":
+        return picture.filter("crop", width, height)
+    side = min(width, height)
+    left, top = ((space - side) // 4 * 2 for space in (width, height))  # even, as 4:2:0 wants
+    right, bottom = width - side - left, height - side - top
+    padded = picture.filter("pad", width, height, left, top)
+    return padded.filter("fillborders", left=left, right=right, top=top, bottom=bottom, mode="mirror")
 
 
 def _side_by_side(pictures: list, look: dict, ground: str):
     """A stream of all pictures in a row, `gap` pixels of ground between them."""
     if len(pictures) == 1:
         return pictures[0]
-    size, gap = look["size"], look.get("gap", 0)
+    size, gap = look["size"], 0 if "cell" in look else look.get("gap", 0)
     if gap:
         pictures = [
             pictures[0],

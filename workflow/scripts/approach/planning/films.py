@@ -20,9 +20,9 @@ def film_table(
     """List the films of a run.
 
     An entry of `films:` has `vary` (seed, an axis of the sweep, rank or trajectory), `of` (its three members; for a
-    seed or an axis by default the first three), for ranks optionally `by` (a metric), keys of its own `video`, and
-    keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands in the film's
-    name even where it has only one value, so that a film keeps its path when the sweep grows.
+    seed or an axis by default the first three), for ranks optionally `by` (a metric), `video` (keys of its own), and
+    keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands
+    in the film's name even where it has only one value, so that a film keeps its path when the sweep grows.
 
     Args:
         films: the configuration's table of films.
@@ -31,9 +31,9 @@ def film_table(
         spell: gives a setting's name from its values.
 
     Returns:
-        The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}. The candidates are the three
-        trajectories in the order of the channels, or for ranks all that may be chosen. Then a line for each film that
-        this run cannot have, with the reason.
+        The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}. The candidates are the
+        three trajectories in the order of the channels, or for ranks all that may be chosen. Then a line for each film
+        that this run cannot have, with the reason.
 
     Raises:
         UserError: an entry is wrong, whatever the run.

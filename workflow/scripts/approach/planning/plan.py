@@ -257,7 +257,7 @@ class Plan:
         return [*files, "metrics.png"] if len(self.settings) > 1 else files
 
     def film_products(self, film: str) -> list[str]:
-        """What is made of a film; the player for Snakemake's report comes on top."""
+        """What is made of a film; the viewer for Snakemake's report comes on top."""
         files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
         files += ["panorama.png"] if film in self.surveyed_films() else []
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
@@ -291,7 +291,7 @@ class Plan:
             *[
                 f"{self.results}/films/{film}/{file}"
                 for film in self.films
-                for file in [*self.film_products(film), "player"]
+                for file in [*self.film_products(film), "viewer"]
             ],
             f"{self.results}/page/index.html",
         ]

@@ -202,8 +202,41 @@ class Video(Section):
     captions: list[Literal["step", "loss", "class"]] = key("what is written under each channel; []: nothing")
 
     exhibition: bool = key("also make the files for an installation's players (video=exhibition sets it)")
-    height: int = key("height of an exhibition's screen, 16/9 of it wide", "px", ge=36, le=2160, multiple_of=18)
-    mbit: float = key("constant bit rate of the players' H.264 files", "Mbit/s", ge=0.1, le=16)
+    frame: Literal["16:9", "1:1", "9:16"] = key("shape of an exhibition's screens, width to height")
+    fill: Literal["black", "crop", "mirror"] = key(
+        "what the square picture leaves of a screen: black; nothing, since it is cropped; its own mirror images"
+    )
+    height: int = key(
+        "height of an exhibition's screen; a multiple of 18 at 16:9, of 2 at 1:1, of 32 at 9:16", "px", ge=32, le=3840
+    )
+    mbit: float | None = key(
+        "constant bit rate of the players' H.264 files; null: 15 where a screen's shorter side has 1080 px, and in "
+        "proportion to it elsewhere",
+        "Mbit/s",
+        ge=0.1,
+        le=50,
+    )
+
+    gop: int | None = key(
+        "frames from one key frame of the players' files to the next, where they can seek; null: a second of them",
+        "frames",
+        ge=1,
+    )
+
+    @field_validator("gop")
+    @classmethod
+    def _at_most_a_second(cls, gop, info):
+        if gop is not None and gop > info.data.get("fps", gop):
+            raise ValueError(f"at most a second, {info.data['fps']} frames")
+        return gop
+
+    @field_validator("height")
+    @classmethod
+    def _even_width(cls, height, info):
+        unit = {"16:9": 18, "1:1": 2, "9:16": 32}.get(info.data.get("frame"), 2)
+        if height % unit:
+            raise ValueError(f"a screen of {info.data['frame']} has a height that is a multiple of {unit}")
+        return height
 
 
 class Config(Section):

@@ -23,8 +23,8 @@ ul {{ display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; list-styl
 """
 CHANNEL = '<li><video src="channel-{n}.mp4" controls loop muted playsinline></video> Channel {n}</li>'
 
-with job(snakemake.log[0], f"player {snakemake.wildcards.film}") as log:
-    folder = Path(snakemake.output.player)
+with job(snakemake.log[0], f"viewer {snakemake.wildcards.film}") as log:
+    folder = Path(snakemake.output.viewer)
     folder.mkdir(parents=True, exist_ok=True)
     for film in snakemake.input.films:
         shutil.copy2(film, folder)
