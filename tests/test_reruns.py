@@ -1,6 +1,7 @@
 """Products of the pictures, made by Snakemake, and what a change of their looks runs again."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from approach.film.probe import read_film, read_frames
+from approach.film.probe import count_frames, read_film, read_frames
 from approach.film.timing import distances
 from approach.pictures.arrivals import film_command
 from helpers.paths import ROOT, SNAKEMAKE
@@ -18,7 +19,7 @@ from helpers.runs import Workflow, count_jobs
 pytestmark = pytest.mark.slow
 
 KEYS = {"name": "looks", "loss": "l2", "seeds": 3, "steps": 4}
-LOOKS = "panorama.grid=6 video.exhibition=true video.height=90 video.mbit=1"
+LOOKS = "panorama.grid=6 video.exhibition=true video.height=90 video.mbit=1 video.repeat_hours=0.001"
 MAKES_LATENTS_OR_FRAMES = {"invert", "stills", "frame_distance", "survey", "render"}
 
 
@@ -64,6 +65,18 @@ def test_the_exhibition_was_read_back(film):
     assert {(one["frames"], one["height"]) for one in screens} == {(read_film(film / "triptych.mp4")["frames"], 90)}
     page = (film / "exhibition" / "index.html").read_text()
     assert all(one["sha256"] in page for one in files)
+    assert count_frames(film / "exhibition" / "repeated" / "wide.mp4") == 2 * screens[0]["frames"]
+    summed = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    subprocess.run(summed, cwd=film / "exhibition" / "players", check=True)
+
+
+def test_the_installation_page_prints_on_two_pages(film, browser):
+    tab = browser.new_page()
+    tab.goto((film / "exhibition" / "index.html").as_uri())
+    assert "repeated for at least 0.001 hours" in tab.locator("main").inner_text()
+    printed = tab.pdf(prefer_css_page_size=True)
+    tab.close()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
 
 
 @pytest.mark.parametrize(

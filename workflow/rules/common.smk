@@ -149,6 +149,16 @@ def get_exhibition_video(wildcards):
     return get_video("frame", "fill", "height", "captions", *rate)(wildcards)
 
 
+def get_player_films(wildcards):
+    return PLAN.player_films(wildcards.film)
+
+
+def get_player_digests():
+    """What play.sh and its script say: Python's imports do not tell."""
+    folder = SCRIPTS / "approach" / "film" / "mpv"
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+
+
 def get_frame_files(wildcards):
     return PLAN.frame_files(wildcards.film)
 

@@ -79,8 +79,54 @@ rule installation:
         mem_mb=4000,
         runtime=60,
     params:
-        video=get_video("frame", "fill", "height", "fps", "loop", "captions", "gop"),
+        video=get_video("frame", "fill", "height", "fps", "loop", "captions", "gop", "repeat_hours"),
         templates=get_templates("installation.html.j2", "page.css"),
         code=get_code("installation"),
     script:
         "../scripts/installation.py"
+
+
+rule repeat:
+    input:
+        timing="results/{name}/films/{film}/timing.json",
+        film="results/{name}/films/{film}/exhibition/{screen}.mp4",
+    output:
+        film="results/{name}/films/{film}/exhibition/repeated/{screen}.mp4",
+    log:
+        "logs/{name}/films/{film}/exhibition/repeat-{screen}.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/exhibition/repeat-{screen}.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        video=get_video("repeat_hours"),
+        code=get_code("repeat"),
+    script:
+        "../scripts/repeat.py"
+
+
+rule players:
+    input:
+        unpack(get_player_films),
+    output:
+        players=directory("results/{name}/films/{film}/exhibition/players"),
+    log:
+        "logs/{name}/films/{film}/exhibition/players.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/exhibition/players.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        video=get_video("fps"),
+        files=get_player_digests(),
+        code=get_code("players"),
+    script:
+        "../scripts/players.py"

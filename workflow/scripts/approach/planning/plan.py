@@ -196,6 +196,13 @@ class Plan:
             return []
         return [f"{self.results}/films/{film}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
 
+    def player_films(self, film: str) -> dict[str, str]:
+        """What the players' folders hold: a film for each screen, repeated where wanted, and its line-up clip."""
+        folder = f"{self.results}/films/{film}/exhibition"
+        films = f"{folder}/repeated" if self.video(film)["repeat_hours"] else folder
+        line_ups = {f"line_up_{screen}": f"{folder}/line-up-{screen}.mp4" for screen in SCREENS}
+        return {screen: f"{films}/{screen}.mp4" for screen in SCREENS} | line_ups
+
     def survey_loss(self, film: str) -> dict:
         """What a panorama measures: the loss that its trajectories share, or else the first metric, for all three."""
         if not self.mixed_losses(film):
@@ -263,7 +270,7 @@ class Plan:
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
         files += ["itinerary.png", "itinerary.csv"]
         if self.video(film)["exhibition"]:
-            files += [f"exhibition/{file}" for file in ("index.html", "files.json", *EXHIBITION_FILES)]
+            files += [f"exhibition/{file}" for file in ("index.html", "files.json", "players", *EXHIBITION_FILES)]
         return files
 
     def final_products(self) -> list[str]:

@@ -223,6 +223,13 @@ class Video(Section):
         ge=1,
     )
 
+    repeat_hours: float = key(
+        "length of the players' films: repeated by copying, for players that stumble at the loop point; 0: one round",
+        "h",
+        ge=0,
+        le=48,
+    )
+
     @field_validator("gop")
     @classmethod
     def _at_most_a_second(cls, gop, info):

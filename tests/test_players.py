@@ -1,0 +1,223 @@
+"""Players' folders, each checked against what that player's own documentation says, and hours of repetition.
+
+The sources, as read on 26 November 2026:
+
+- mp4museum, from version 6: v7-beta/README.md, "Sync mode", https://github.com/lotech/mp4museum: `sync.mp4` and
+  `sync-leader.txt` or `sync-player.txt` on a USB stick; the player then runs omxplayer-sync.
+- omxplayer-sync: README.md, "Usage notes", https://github.com/turingmachine/omxplayer-sync: the file name on master and
+  slave must be exactly the same; no other files than films in the folder; small groups of pictures.
+- info-beamer: README.md, https://github.com/info-beamer/videowall: `playlist.txt`, a line of H.264 files of
+  the same length, separated by commas, the first for the first screen.
+- gst-sync-server: examples/test-server.c, https://github.com/ford-prefect/gst-sync-server: each line of the playlist is
+  one URI and its duration in ns, separated by a space (read by `sscanf("%s %lu\\n")`).
+- mpv: https://mpv.io/manual/stable/, `--loop-file`, `--fs-screen`, `--geometry`, `--script`, `--script-opts`.
+"""
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import time
+from fractions import Fraction
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from approach.film.encode import encode_film, encode_frames, write_frames
+from approach.film.exhibition import (
+    COUNTER_BITS,
+    SCREENS,
+    counter_cell,
+    counter_side,
+    describe,
+    line_up_frames,
+    players_codec,
+    screen_look,
+)
+from approach.film.players import PLAYERS, lay_out, repeat_film, repeats
+from approach.film.probe import read_film, read_frames
+from helpers.frames import numbered
+
+FPS, COUNT, TIMES = 25, 30, 4
+VIDEO = {"frame": "16:9", "fill": "black", "height": 90, "mbit": 1, "preset": "veryfast", "gop": 5}
+
+
+@pytest.fixture(scope="module")
+def exhibition(tmp_path_factory):
+    """Films of three screens and a wide one, repeated; line-up clips of 5 s; and the players' folders."""
+    folder = tmp_path_factory.mktemp("exhibition")
+    sources = [folder / f"{channel}.mkv" for channel in range(3)]
+    for channel, source in enumerate(sources):
+        write_frames(numbered(COUNT + 100 * channel)[100 * channel :], source, fps=FPS, count=COUNT)
+    films, line_ups = {}, {}
+    for screen, channels in SCREENS.items():
+        once, films[screen] = folder / f"{screen}.mp4", folder / "repeated" / f"{screen}.mp4"
+        encode_film(
+            [sources[channel - 1] for channel in channels], once, fps=FPS, count=COUNT,
+            look=screen_look(screen, VIDEO, []), codec=players_codec(VIDEO),
+        )  # fmt: skip
+        assert repeat_film(once, films[screen], TIMES) == TIMES * COUNT
+        line_ups[screen] = folder / f"line-up-{screen}.mp4"
+        cards = line_up_frames(screen, VIDEO, 5 * FPS, FPS)
+        encode_frames(cards, line_ups[screen], fps=FPS, count=5 * FPS, codec=players_codec(VIDEO))
+    lay_out(folder / "players", films, line_ups, Fraction(TIMES * COUNT, FPS))
+    return folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_every_player_has_a_folder(exhibition):
+    assert names(exhibition / "players") == sorted([*PLAYERS, "SHA256SUMS"])
+
+
+def test_mp4museum_s_sticks(exhibition):
+    folder = exhibition / "players" / "mp4museum"
+    assert names(folder) == ["1-left", "2-centre", "3-right"]
+    assert names(folder / "1-left") == ["sync-leader.txt", "sync.mp4"]
+    assert names(folder / "2-centre") == names(folder / "3-right") == ["sync-player.txt", "sync.mp4"]
+
+
+def test_omxplayer_sync_s_sticks(exhibition):
+    folder = exhibition / "players" / "omxplayer-sync"
+    held = [names(folder / stick) for stick in ("1-left", "2-centre", "3-right")]
+    assert held == [["triptych.mp4"]] * 3, "one name, and no other file beside it"
+    assert describe(folder / "1-left" / "triptych.mp4")["group"] <= 25
+
+
+def test_info_beamer_s_wall(exhibition):
+    folder = exhibition / "players" / "info-beamer"
+    (line,) = (folder / "playlist.txt").read_text().splitlines()
+    assert line.split(",") == ["left.mp4", "centre.mp4", "right.mp4"]
+    found = [read_film(folder / name) for name in line.split(",")]
+    assert {one["codec"] for one in found} == {"h264"} and len({one["frames"] for one in found}) == 1
+
+
+def test_gst_sync_server_s_playlist(exhibition):
+    folder = exhibition / "players" / "gst-sync-server"
+    text = (folder / "playlist.txt").read_text()
+    uri, length = re.fullmatch(r"(\S+) (\d+)\n", text).groups()
+    assert urlsplit(uri).scheme == "file" and len(uri) < 1024
+    assert int(length) == TIMES * COUNT * 1_000_000_000 // FPS
+    for stick in ("1-left", "2-centre", "3-right"):
+        (film,) = (folder / stick).iterdir()
+        assert film.name == uri.rpartition("/")[2] and round(read_film(film)["seconds"] * 1e9) == int(length)
+
+
+def test_mpv_s_folder(exhibition):
+    folder = exhibition / "players" / "mpv"
+    assert names(folder) == sorted(["play.sh", "sync.lua", *(f"{p}{s}.mp4" for s in SCREENS for p in ("", "line-up-"))])
+    assert os.access(folder / "play.sh", os.X_OK)
+    subprocess.run(["sh", "-n", str(folder / "play.sh")], check=True)
+    wrong = subprocess.run([str(folder / "play.sh"), "sideways"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "none of screens, wide, windows" in wrong.stderr
+
+
+def test_folders_hold_second_names_and_no_copies(exhibition):
+    for screen in ("left", "centre", "right"):
+        assert (exhibition / "repeated" / f"{screen}.mp4").stat().st_nlink == 6
+    sums = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=exhibition / "players", capture_output=True, check=False
+    )
+    assert sums.returncode == 0 and not sums.stdout
+
+
+def test_without_hard_links_files_are_copied(exhibition, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    films = {screen: exhibition / f"{screen}.mp4" for screen in SCREENS}
+    lay_out(tmp_path, films, films, Fraction(1))
+    copied = tmp_path / "info-beamer" / "left.mp4"
+    assert copied.read_bytes() == films["left"].read_bytes() and copied.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_what_is_repeated_is_the_film_again_and_again(exhibition, screen):
+    once = list(read_frames(exhibition / f"{screen}.mp4"))
+    for number, picture in enumerate(read_frames(exhibition / "repeated" / f"{screen}.mp4")):
+        assert np.array_equal(picture, once[number % COUNT])
+    assert number == TIMES * COUNT - 1
+    found = describe(exhibition / "repeated" / f"{screen}.mp4")
+    assert (found["fps"], found["group"], found["closed"]) == (FPS, 5, True)
+    data = (exhibition / "repeated" / f"{screen}.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat"), "the tables stand first"
+
+
+def test_hours_in_films():
+    assert [repeats(4, 126), repeats(4, 14400), repeats(0, 126), repeats(0.01, 36)] == [115, 1, 1, 1]
+
+
+# ---------------------------------------------------------------------------------------- how well they keep step
+
+WIDTH, HEIGHT = 160, 90
+SETTLING, WATCHED = 5, 8  # seconds
+
+
+@pytest.fixture
+def screen(tmp_path):
+    """A display without a screen, three windows wide; its number, and what shows its picture now (uint8 [H, W, 3])."""
+    if not (shutil.which("Xvfb") and shutil.which("mpv")):
+        pytest.skip("no Xvfb or no mpv: apt-get install xvfb mpv")
+    told, tells = os.pipe()
+    size = f"{3 * WIDTH}x{HEIGHT}x24"
+    command = ["Xvfb", "-displayfd", str(tells), "-screen", "0", size, "-fbdir", str(tmp_path), "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[tells], stderr=subprocess.DEVNULL)
+    os.close(tells)
+    with os.fdopen(told) as numbers:
+        display = numbers.readline().strip()
+
+    def look():
+        # an X window dump (XWDFile.h): 25 numbers, the window's name, the colour map, and BGRX pixels
+        data = (tmp_path / "Xvfb_screen0").read_bytes()
+        head = struct.unpack(">25I", data[:100])
+        pixels = np.frombuffer(data, np.uint8, offset=head[0] + 12 * head[19], count=head[12] * head[5])
+        return pixels.reshape(head[5], head[12] // 4, 4)[:, :, 2::-1]
+
+    yield display, look
+    server.terminate()
+    server.wait()
+
+
+def counters(picture):
+    """The frame counters of the three line-up clips, side by side."""
+    half = counter_side(WIDTH, HEIGHT) // 2
+    found = []
+    for place in range(3):
+        cells = [counter_cell(bit, place * WIDTH + WIDTH // 2, WIDTH, HEIGHT) for bit in range(COUNTER_BITS)]
+        bits = [picture[top + half, left + half].mean() > 127 for left, top in cells]
+        found.append(sum(int(bit) << place for place, bit in enumerate(bits)))
+    return found
+
+
+def test_three_windows_keep_step(exhibition, screen, record_property):
+    """Not how fast this machine is: three players that show the same frame, over several rounds of the clip."""
+    display, look = screen
+    environment = {**os.environ, "DISPLAY": f":{display}", "WIDTH": str(WIDTH), "HEIGHT": str(HEIGHT)}
+    environment["MPV_OPTIONS"] = "--vo=x11"
+    command = [str(exhibition / "players" / "mpv" / "play.sh"), "windows", "line-up"]
+    playing = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        time.sleep(SETTLING)
+        seen = []
+        until = time.monotonic() + WATCHED
+        while time.monotonic() < until:
+            seen.append(counters(look()))
+            time.sleep(0.11)
+    finally:
+        os.killpg(playing.pid, signal.SIGTERM)
+        playing.wait()
+    seen = np.array(seen)
+    length = 5 * FPS
+    apart = (seen[:, 1:] - seen[:, :1] + length // 2) % length - length // 2
+    record_property("frames apart", {"mean": np.abs(apart).mean(), "most": int(np.abs(apart).max())})
+    print(f"frames apart: {np.abs(apart).mean():.2f} on average, {np.abs(apart).max()} at most, {len(seen)} looks")
+    assert len(np.unique(seen[:, 0])) > 20, "the film runs"
+    assert np.abs(np.median(apart, axis=0)).max() <= 1
+    half = len(apart) // 2
+    assert np.abs(np.median(apart[half:], axis=0)).max() <= 1, "they do not drift apart"
