@@ -79,7 +79,9 @@ rule installation:
         mem_mb=4000,
         runtime=60,
     params:
-        video=get_video("frame", "fill", "height", "fps", "loop", "captions", "gop", "repeat_hours"),
+        video=get_video(
+            "frame", "fill", "height", "fps", "loop", "captions", "gop", "repeat_hours"
+        ),
         templates=get_templates("installation.html.j2", "page.css"),
         code=get_code("installation"),
     script:
