@@ -178,7 +178,7 @@ def test_the_products_of_a_run(root, anywhere, plan):
     assert {f"results/plan/films/{L2_FILM}/{file}" for file in ("viewer", "triptych.mp4")} <= set(products)
     assert "results/plan/metrics.png" not in planned(root, loss="l2").final_products()
     exhibited = set(planned(root, video="exhibition").final_products()) - set(planned(root).final_products())
-    assert len(exhibited) == 2 * (2 + 12)
+    assert len(exhibited) == 2 * (3 + 12)
     assert all("/exhibition/" in file for file in exhibited)
 
 
