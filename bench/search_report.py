@@ -22,10 +22,10 @@ NAMES = {"own": "own samples", "unseen": "unseen pictures"}
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The bench's rows, with the group of each target."""
+    """The bench's rows, with the group of each target, group by group."""
     table = pd.read_csv(path)
     table["group"] = table["target"].str.replace(r"-\d+$", "", regex=True)
-    return table
+    return pd.concat([table[table["group"] == group] for group in table["group"].unique()], ignore_index=True)
 
 
 def cell(values: pd.Series) -> str:
@@ -48,7 +48,6 @@ def objectives(table: pd.DataFrame) -> str:
     for (group, method), some in table.groupby(["group", "method"], sort=False):
         cells = [some.loc[some["budget"] == budget, "objective"] for budget in budgets]
         rows.append([NAMES.get(group, group), method, *(cell(values) if len(values) else "" for values in cells)])
-    rows.sort(key=lambda row: list(table["group"].unique()).index({v: k for k, v in NAMES.items()}.get(row[0], row[0])))
     return markdown(rows, ["target", "method", *(f"{budget:,} units" for budget in budgets)])
 
 
