@@ -153,7 +153,7 @@ def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str
 
 
 def _as_now(config: dict) -> dict:
-    """What an inversion was made with, in today's keys: before 0.2 there was one search, and optimizer.classes."""
+    """What an inversion was made with, in today's keys: once there was one search, and optimizer.classes."""
     if "search" in config:
         return config
     optimizer = {"kind": "adam", **config["optimizer"]}
