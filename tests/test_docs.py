@@ -142,7 +142,7 @@ def test_the_pages_command_is_planned(reader, monkeypatch):
     """The line that the page writes for three chosen arrivals."""
     monkeypatch.chdir(reader)
     chosen = ["loss~l1+lr~0.05/0", "loss~l2+lr~0.05/1", "loss~l2+lr~0.05/2"]
-    line = film_command("snakemake --cores all --config loss=l1,l2", chosen)
+    line = film_command("snakemake --cores all --config loss=l1,l2", "study", chosen)
     _, args = parse_args(shlex.split(line.replace("\\\n", ""))[1:])
     film = plan.make_plan(parse_config(args.config), reader).films["mine"]
     assert [f"{one['setting']}/{one['seed']}" for one in film["candidates"]] == chosen

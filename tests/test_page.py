@@ -287,7 +287,7 @@ def test_three_arrivals_make_a_command(visit):
     chosen = [tiles.nth(place).get_attribute("data-trajectory") for place in (0, 2, 1)]
     for place in (0, 2, 1):
         tiles.nth(place).click()
-    assert tab.locator("#chosen").inner_text() == film_command(COMMAND, chosen)
+    assert tab.locator("#chosen").inner_text() == film_command(COMMAND, f"study {NASTY}", chosen)
     tab.locator("[data-order=strangeness]").click()
     order = [tiles.nth(place).get_attribute("data-strangeness") for place in range(7)]
     assert order == ["1", "2", "3", "4", "5", "6", ""]

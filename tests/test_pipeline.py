@@ -194,7 +194,8 @@ def test_the_frame_rate_renders_again_and_inverts_nothing(finished):
 
 
 def test_going_on_with_one_more_seed_and_back(workflow):
-    keys = {"name": "grow", "loss": "l2", "steps": 3}
+    """Without films, which say nothing of it: films={} makes none at all."""
+    keys = {"name": "grow", "loss": "l2", "steps": 3, "hydra": "films={}"}
     workflow.done(**keys, seeds=3)
     jobs = workflow.planned(**keys, seeds="0,1,2,7")
     assert jobs["invert"] == 1
@@ -206,6 +207,7 @@ def test_going_on_with_one_more_seed_and_back(workflow):
     assert "Nothing to be done" in again.stderr + again.stdout
     workflow.done(**keys, seeds=3)
     assert "invert" not in workflow.planned(**keys, seeds="0,1,2,7")
+    assert (folder.parent.parent / "page" / "index.html").is_file() and not (folder.parent.parent / "films").exists()
 
 
 def crated(results):

@@ -305,6 +305,8 @@ def test_a_film_is_removed_or_replaced_whole(root):
 def test_sweeping_experiments_make_no_film_of_the_starts_of_each_setting(root, experiment):
     plan = make_plan({"experiment": experiment}, root)
     assert not [name for name in plan.films if name.startswith("starts")]
+    none = make_plan({"experiment": experiment, "hydra": "films={}"}, root)
+    assert plan.films and not none.films and not [file for file in none.final_products() if "/films/" in file]
     again = make_plan({"experiment": experiment, "hydra": "films.starts={vary: seed}"}, root)
     assert len([name for name in again.films if name.startswith("starts")]) == len(plan.settings)
 

@@ -33,7 +33,7 @@ except UserError as error:
 
 # experiment.yaml says what was typed; jobs inherit it
 os.environ.setdefault(
-    "APPROACH_COMMAND", shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    "APPROACH_COMMAND", shlex.join(["snakemake", *sys.argv[1:]])
 )
 # torch's threads wait for one another by spinning; where jobs share the cores, that made an inversion 50 times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -163,7 +163,7 @@ def page(
         ],
         links=links,
         command=command_lines(shlex.split(command)),
-        data=finite({"films": films, "film_command": film_command(command, ["TRAJECTORIES"])}),
+        data=finite({"films": films, "film_command": film_command(command, name, ["TRAJECTORIES"])}),
     )
 
 

@@ -47,19 +47,21 @@ def film_line(trajectories: Sequence[str], name: str = "mine") -> str:
     return f"{name}: {{vary: trajectory, of: [{', '.join(trajectories)}]}}"
 
 
-def film_command(command: str, trajectories: Sequence[str], name: str = "mine") -> str:
-    """The command that made an experiment, with a film of three trajectories besides: for pasting into a shell.
+def film_command(command: str, experiment: str, trajectories: Sequence[str], film: str = "mine") -> str:
+    """The command that makes a film of three trajectories of an experiment, and nothing else: for pasting into a shell.
 
-    The film travels as one more override in `hydra=...`; Hydra wants quotes around a trajectory's name.
+    The film travels as one more override in `hydra=...`; Hydra wants quotes around a trajectory's name. What is asked
+    for goes first, since after --config it would be taken for a key.
 
     Args:
-        command: as experiment.yaml tells it.
+        command: the command that made the experiment, as experiment.yaml tells it.
+        experiment: its name.
         trajectories: "setting/seed" each.
-        name: of the film.
+        film: its name under films:.
     """
     quoted = ", ".join(f'"{trajectory}"' for trajectory in trajectories)
-    override = f"films.{name}={{vary: trajectory, of: [{quoted}]}}"
-    words = shlex.split(command)
+    override = f"films.{film}={{vary: trajectory, of: [{quoted}]}}"
+    program, *words = shlex.split(command)
     given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
     flags = [place for place, word in enumerate(words) if word in ("--config", "-C")]
     if given:
@@ -68,7 +70,7 @@ def film_command(command: str, trajectories: Sequence[str], name: str = "mine") 
         words.insert(flags[-1] + 1, f"hydra={override}")
     else:
         words += ["--config", f"hydra={override}"]
-    return command_lines(words)
+    return command_lines([program, f"results/{experiment}/films/{film}/triptych.mp4", *words])
 
 
 def arrivals_sheet(
