@@ -1,7 +1,9 @@
 """The benchmarks run, count what they say they count, and leave out what they measured too little of."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -156,18 +158,23 @@ def test_the_three_experiments_of_a_whole_run(tmp_path, monkeypatch):
     assert counts == {"demo": (3, 1), "films": (12, 7), "seeds": (64, 3)}
 
 
-def test_a_whole_run_by_stage(tmp_path):
-    files = {"films/starts/render-1": "2.0\t1.5", "films/starts/render-2": "4.0\t3.5", "page": "0.5\tNA"}
-    for name, row in files.items():
-        file = tmp_path / f"{name}.tsv"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"s\tcpu_time\n{row}\n")
-    found = run.by_stage(tmp_path)
-    assert found == {"render": (2, 6.0, 5.0), "page": (1, 0.5, 0)}
+def test_a_whole_run_by_stage():
+    """What every process told when it ended; ffmpeg worked for the second one."""
+    told = "tmpab_1.render.py\t2.0\t1.5\t0.0\ntmpcd.render.py\t4.0\t3.0\t0.5\n__main__.py\t9.0\t1.0\t5.0\n"
+    found = run.by_stage(told)
+    assert found == {"render": (2, 6.0, 5.0), run.SNAKEMAKE: (1, 9.0, 1.0)}
     before = {"render": (3, 12.0, 9.0), run.WHOLE: (1, 20.0, 30.0)}
     lines = run.as_table({"old": [before, before], "new": [found]}).splitlines()
-    assert lines[0] == "| stage | old: jobs | seconds | processor | new: jobs | seconds | processor |"
+    assert lines[0] == "| stage | old: processes | seconds | processor | new: processes | seconds | processor |"
     assert lines[2:4] == [
         "| the whole run | 1 | 20.0 | 30.0 | 0 | 0.0 | 0.0 |",
         "| render | 3 | 12.0 | 9.0 | 2 | 6.0 | 5.0 |",
     ]
+
+
+def test_a_process_tells_what_it_worked(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(run.TOLD)
+    command = [sys.executable, "-c", "sum(range(100_000))"]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=True)
+    ((jobs, seconds, worked),) = run.by_stage((tmp_path / "told").read_text()).values()
+    assert jobs == 1 and seconds > 0 and worked > 0
