@@ -85,7 +85,7 @@ def whole_run(commit: str, experiment: str, cores: int) -> tuple[Stages, str]:
 
 
 def by_stage(told: str) -> Stages:
-    """What the processes told, by script; of Snakemake itself only what it worked, since the others are its children."""
+    """What the processes told, by script; of Snakemake only what it worked itself: the others are its children."""
     stages: Stages = {}
     for line in told.splitlines():
         name, seconds, own, children = line.split("\t")

@@ -1,8 +1,11 @@
 """What a run says of its cost: from measurements, which are faked here."""
 
+import os
+
 import pytest
 
 from approach.planning import estimate
+from approach.planning.estimate import Job
 from approach.planning.plan import make_plan
 
 TABLE = "s\th:m:s\tmax_rss\n{}\t0:01:00\t100.0\n"
@@ -15,8 +18,9 @@ def plan(root, tmp_path, monkeypatch):
 
 
 def summary(plan):
-    """What is said before nothing was made."""
-    return estimate.summary_lines(plan, plan.all_batch_files())
+    """What is said before nothing was made, where only inversions are to be run."""
+    jobs = [Job("invert", 2)] * len(plan.all_batch_files())
+    return estimate.summary_lines(plan, plan.all_batch_files(), jobs, 2)
 
 
 def write(folder, batch, text):
@@ -35,7 +39,7 @@ def test_a_damaged_benchmark_is_ignored(plan, tmp_path, monkeypatch, text):
     assert estimate.benchmark_seconds(write(tmp_path, "0-1", text)) is None
     assert "a guess" in "\n".join(summary(plan))
     write(tmp_path, "2-3", TABLE.format("60.0"))
-    assert "as its past inversions took" in "\n".join(summary(plan))
+    assert "as its past jobs took" in "\n".join(summary(plan))
 
 
 def test_bytes_that_are_no_text_are_ignored(tmp_path):
@@ -46,20 +50,16 @@ def test_bytes_that_are_no_text_are_ignored(tmp_path):
 
 def test_past_inversions_give_the_time(plan, tmp_path):
     write(tmp_path, "0-1", TABLE.format("200.0"))
-    (low, high), _ = estimate.seconds_per_step(plan)
-    assert low == high == 1.0  # 200 s for two seeds and a hundred rows
+    assert estimate.past_steps(plan) == [1.0]  # 200 s for two seeds and a hundred rows
     write(tmp_path, "2-3", TABLE.format("400.0"))
-    (low, high), _ = estimate.seconds_per_step(plan)
-    assert 1.0 <= low < high <= 2.0
-    assert "about 8 to 12 min" in "\n".join(summary(plan))
+    assert sorted(estimate.past_steps(plan)) == [1.0, 2.0]
+    assert "about 8 to 12 min on 2 cores, the inversions 8 to 12 min of it" in "\n".join(summary(plan))
 
 
 def test_a_guess_reaches_from_the_fastest_look_to_the_slowest(plan, monkeypatch):
-    architecture = {"channel_width": 128, "layers": [[True, 16, 8], [True, 8, 4], [True, 4, 2], [True, 2, 1]]}
-
     def guess(*speeds):
         monkeypatch.setattr(estimate, "machine_gigaflops", lambda: list(speeds))
-        return estimate.guessed_seconds(architecture, lpips=False)
+        return [each["invert"] for each in estimate.guessed_core_seconds(plan)]
 
     alone, beside = guess(100.0, 100.0, 100.0), guess(100.0, 25.0, 60.0)
     assert alone[0] == beside[0]
@@ -67,10 +67,33 @@ def test_a_guess_reaches_from_the_fastest_look_to_the_slowest(plan, monkeypatch)
     assert guess(60.0, 100.0, 25.0) == beside
 
 
+def test_a_guess_grows_with_what_is_made(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
+    few, many = (
+        estimate.guessed_core_seconds(make_plan({"seeds": 3, "hydra": words}, root))[0]
+        for words in ("", "video.seconds=60 video.size=1024 panorama.grid=97 montage.moments=64")
+    )
+    assert all(many[rule] > few[rule] for rule in ("render", "encode", "survey", "stills"))
+    assert many["invert"] == few["invert"]
+
+
+def test_jobs_share_the_cores_but_one_waits_for_another(plan, tmp_path):
+    """Four stages of ten seconds: two cores share eight renderings, and no number of cores hurries a chain."""
+    for rule in ("choose", "render", "encode", "page"):
+        file = tmp_path / "benchmarks" / "study" / f"{rule}.tsv"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(TABLE.format("10.0"))
+    jobs = [Job("choose"), *[Job("render")] * 8, Job("encode"), Job("page")]
+    for cores, seconds in ((1, 110.0), (2, 55.0), (64, 40.0)):
+        whole, inverting, source = estimate.run_seconds(plan, jobs, 0, cores)
+        assert whole == (seconds, seconds) and inverting == (0, 0) and source == "as its past jobs took"
+
+
 def test_the_machine_is_measured_more_than_once(monkeypatch):
     clock = iter([0.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0, 4.5, 4.5, 5.0])
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(clock))
-    one_second = 2 * 1024**3 / 1e9
+    one_second = 2 * 1024**3 / 1e9 / os.cpu_count()
     assert estimate.machine_gigaflops() == pytest.approx([one_second * f for f in (1, 0.5, 1, 2, 2)])
 
 

@@ -14,7 +14,7 @@ from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
 from approach.devices import gpus_needed
 from approach.digest import code_digest
 from approach.errors import UserError, one_line
-from approach.planning.estimate import closing_lines, summary_lines
+from approach.planning.estimate import Job, closing_lines, summary_lines
 from approach.sources import sha256_of
 
 # verify tells of lost and changed files itself, all at once; the others have nothing to do with results
@@ -138,9 +138,9 @@ def get_frame_distances(wildcards):
     return PLAN.frame_distances(wildcards.film)
 
 
-def frames_file(path):
-    """A lossless file of frames: kept, so that captions and codec only encode again, or temporary where asked."""
-    return path if PLAN.base["video"]["keep_frames"] else temp(path)
+def frames_files(paths):
+    """Lossless files of frames: kept, so that captions and codec only encode again, or temporary where asked."""
+    return paths if PLAN.base["video"]["keep_frames"] else temp(paths)
 
 
 def get_exhibition_video(wildcards):
@@ -220,8 +220,11 @@ def get_final_products():
 
 def get_summary():
     """What Snakemake is about to do, counted by itself."""
-    planned = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
-    return "\n".join(summary_lines(PLAN, planned.intersection(PLAN.all_batch_files())))
+    jobs = list(workflow.dag.needrun_jobs())
+    planned = {str(file) for job in jobs for file in job.output}
+    batches = planned.intersection(PLAN.all_batch_files())
+    jobs = [Job(job.rule.name, job.threads) for job in jobs]
+    return "\n".join(summary_lines(PLAN, batches, jobs, workflow.cores or os.cpu_count()))
 
 
 def get_closing_words():

@@ -2,11 +2,15 @@
 
 import csv
 import math
+import os
+import re
 import shlex
 import time
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,15 +22,29 @@ from approach.sources import is_url
 from approach.stages import units_of
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
-# From bench/inversion.py's float32 rows, see docs/performance.md.
+# From bench/inversion.py's and bench/run.py's rows in float32, see docs/performance.md.
 PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
-EFFICIENCY = 0.5  # of a matrix product's speed that convolutions reach
-OVERHEAD = 0.015  # seconds of a seed's step, whatever the generator
+EFFICIENCY = 0.6  # of a matrix product's speed that convolutions reach
+STEP = 0.04  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
 UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
+# Core-seconds on a core that multiplies REFERENCE 10^9 numbers a second; what computes images comes on top.
+REFERENCE = 95
+TINY = 0.8  # a job that reads, writes and imports no heavy package
+JOBS = {"invert": 5.0, "render": 2.5, "survey": 2.5, "stills": 2.5, "frame_distance": 2.5, "passes": 2.5}
+JOBS |= {"encode": 2.0, "exhibition": 1.5, "line_up": 1.5, "panorama": 5.0, "itinerary": 1.8, "gather_losses": 1.8}
+MEGAPIXEL = 0.016  # encoded
+CHAIN = ("invert", "stills", "trajectory_table", "choose", "timing", "render", "encode", "page", "checksums")
 
 Range = tuple[float, float]
+
+
+class Job(NamedTuple):
+    """A job that Snakemake is going to run: its rule, and how many cores it takes."""
+
+    rule: str
+    cores: int = 1
 
 
 def gigaflops(architecture: dict) -> float:
@@ -48,10 +66,10 @@ def gigaflops(architecture: dict) -> float:
 
 
 def machine_gigaflops() -> list[float]:
-    """Measure what this machine's CPU does in a float32 matrix product, several times: other work disturbs.
+    """Measure what a core of this machine does in a float32 matrix product, several times: other work disturbs.
 
     Returns:
-        10^9 multiplications and additions a second, one figure a look.
+        10^9 multiplications and additions a second of one core, where all work; one figure a look.
     """
     matrix = np.ones((1024, 1024), dtype=np.float32)
     looks = []
@@ -59,7 +77,7 @@ def machine_gigaflops() -> list[float]:
     for _ in range(LOOKS):
         began = time.perf_counter()
         matrix @ matrix
-        looks.append(2 * 1024**3 / (time.perf_counter() - began) / 1e9)
+        looks.append(2 * 1024**3 / (time.perf_counter() - began) / 1e9 / (os.cpu_count() or 1))
     return looks
 
 
@@ -80,36 +98,119 @@ def benchmark_seconds(file: Path) -> float | None:
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
-def seconds_per_step(plan: Plan) -> tuple[Range, str]:
-    """Estimate the time of one step of one seed.
+def past_seconds(plan: Plan) -> dict[str, list[float]]:
+    """What this experiment's past jobs took: rule -> seconds of each that has a benchmark."""
+    found: dict[str, list[float]] = {}
+    for file in sorted((Path("benchmarks") / plan.name).rglob("*.tsv")):
+        rule = re.sub(r"-\d$", "", file.stem).replace("-", "_")
+        if file.parent.name in ("invert", "exhibition"):
+            rule = "line_up" if rule.startswith("line_up") else file.parent.name
+        if rule != "invert" and (seconds := benchmark_seconds(file)) is not None:
+            found.setdefault(rule, []).append(seconds)
+    return found
 
-    Returns:
-        Seconds, from and to, and what they are taken from: this experiment's past inversions, or a guess.
-    """
+
+def past_steps(plan: Plan) -> list[float]:
+    """Seconds of an image forward and backward in this experiment's past inversions."""
     measured = []
     for setting in plan.settings.values():
         for batch, seeds in setting.batches.items():
             seconds = benchmark_seconds(Path("benchmarks") / plan.name / setting.id / "invert" / f"{batch}.tsv")
             if seconds is not None:
                 measured.append(seconds / setting_units(setting) / max(1, len(seeds)))
-    if measured:
-        return (float(np.quantile(measured, 0.25)), float(np.quantile(measured, 0.75))), "as its past inversions took"
-    architecture = asdict(read_config(plan.base["generator"]["config"]))
-    return guessed_seconds(architecture, uses_lpips(plan.base)), "a guess from this machine's CPU"
+    return measured
 
 
-def guessed_seconds(architecture: dict, lpips: bool) -> Range:
-    """Guess the time of one step of one seed in float32 on this machine's CPU.
+def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tuple[Range, Range, str]:
+    """Estimate how long a run takes.
+
+    Jobs share the cores, so their core-seconds are divided by them; but a run is never shorter than one job of each
+    stage on the way from the inversions to the page.
+
+    Args:
+        plan: the run's.
+        jobs: what Snakemake is going to run.
+        units: images forward and backward that the inversions take.
+        cores: that Snakemake may use.
 
     Returns:
-        Seconds: at the fastest speed that was measured, and at the slowest with what the guess leaves out.
+        Seconds of the whole run, from and to; of its inversions alone; and what they are taken from.
+    """
+    past, steps = past_seconds(plan), past_steps(plan)
+    rules = Counter(job.rule for job in jobs)
+    taken = {job.rule: min(job.cores, cores) for job in jobs}
+    known = {rule: past[rule] for rule in rules if rule in past}
+    guesses = None
+    if (units and not steps) or set(rules).difference(known, ["invert", "all", "fetch"]):
+        guesses = guessed_core_seconds(plan)
+    ends = []
+    for end in (0, 1):
+        each = {}
+        for rule in rules:
+            if rule == "invert" and steps:
+                each[rule] = taken[rule] * quartiles(steps)[end] * units / rules[rule]
+            elif rule in known:
+                each[rule] = taken[rule] * quartiles(known[rule])[end]
+            elif rule not in ("all", "fetch"):
+                each[rule] = guesses[end].get(rule, guesses[end]["other"])
+        whole = sum(each[rule] * rules[rule] for rule in each)
+        chain = sum(each[rule] / taken[rule] for rule in CHAIN if rule in each)
+        ends.append((max(whole / cores, chain), each.get("invert", 0.0) * rules["invert"] / cores))
+    (low, low_inverting), (high, high_inverting) = ends
+    source = "a guess from this machine's CPU" if guesses else "as its past jobs took"
+    return (low, high), (low_inverting, high_inverting), source
+
+
+def quartiles(seconds: Sequence[float]) -> Range:
+    """Between which times half of the jobs lie."""
+    return float(np.quantile(seconds, 0.25)), float(np.quantile(seconds, 0.75))
+
+
+def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
+    """Guess what a job of each rule takes of this machine's CPU: at the fastest speed measured, and at the slowest."""
+    architecture, base = asdict(read_config(plan.base["generator"]["config"])), plan.base
+    work, video = gigaflops(architecture), plan.base["video"]
+    frames = video["fps"] * (video["seconds"] * (1 + video["loop"]) + 2 * video["hold"])
+    trajectories = len(plan.settings) * len(plan.seeds)
+    images = {
+        "render": frames * min(3, trajectories / max(1, len(plan.films))),
+        "survey": base["panorama"]["grid"] ** 2 / 1.5,
+        "stills": base["montage"]["moments"] * len(plan.seeds),
+        "frame_distance": base["steps"] + 480,
+        "passes": 3 * PASSES * base["passes"]["points"] * base["passes"]["steps"],
+    }
+    megapixels = {
+        "encode": 6 * frames * video["size"] ** 2 / 1e6,
+        "exhibition": 1.5 * frames * video["height"] ** 2 * 16 / 9 / 1e6,
+    }
+    batches = sum(len(setting.batches) for setting in plan.settings.values())
+    units = sum(map(setting_units, plan.settings.values())) / len(plan.settings)
+    speeds = machine_gigaflops()
+    guesses = []
+    for speed, unsure in ((max(speeds), 1.0), (min(speeds), UNSURE)):
+        slower = REFERENCE / speed
+        seconds = {rule: slower * own for rule, own in JOBS.items()} | {"other": slower * TINY}
+        for rule, count in images.items():
+            seconds[rule] += count * work / (speed * EFFICIENCY)
+        for rule, count in megapixels.items():
+            seconds[rule] += slower * count * MEGAPIXEL
+        together = trajectories / max(1, batches)
+        seconds["invert"] += units * step_core_seconds(architecture, uses_lpips(base), together, speed)
+        guesses.append({rule: unsure * each for rule, each in seconds.items()})
+    return guesses[0], guesses[1]
+
+
+def step_core_seconds(architecture: dict, lpips: bool, seeds: float, speed: float) -> float:
+    """Core-seconds of one step of an inversion in float32.
+
+    Args:
+        architecture: the published configuration.
+        lpips: whether the loss has LPIPS.
+        seeds: inverted together.
+        speed: a core's, as `machine_gigaflops` measures it.
     """
     work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if lpips else 1)
-    speeds = machine_gigaflops()
-    return (
-        work / (max(speeds) * EFFICIENCY) + OVERHEAD,
-        UNSURE * (work / (min(speeds) * EFFICIENCY) + OVERHEAD),
-    )
+    return seeds * work / (speed * EFFICIENCY) + STEP * REFERENCE / speed
 
 
 def duration_range(seconds: Range) -> str:
@@ -146,12 +247,14 @@ def counted_seeds(plan: Plan, files: Collection[str]) -> int:
     )
 
 
-def summary_lines(plan: Plan, to_make: Collection[str]) -> list[str]:
+def summary_lines(plan: Plan, to_make: Collection[str], jobs: Sequence[Job], cores: int) -> list[str]:
     """Say what is about to happen: trajectories, time, disk; films that cannot be; settings left on disk.
 
     Args:
         plan: the run's.
         to_make: the batch files that Snakemake is going to make.
+        jobs: what Snakemake is going to run.
+        cores: that it may use.
     """
     settings, seeds, steps = len(plan.settings), len(plan.seeds), plan.base["steps"]
     architecture = asdict(read_config(plan.base["generator"]["config"]))
@@ -166,11 +269,13 @@ def summary_lines(plan: Plan, to_make: Collection[str]) -> list[str]:
         f"{counted(settings * seeds, 'trajectory', 'trajectories')} of {counted(steps, 'step')}, "
         f"{missing} of them to invert; {counted(len(plan.films), 'film')}"
     ]
-    if missing:
-        (low, high), source = seconds_per_step(plan)
-        units = counted_units(plan, to_make)
-        time_text = duration_range((units * low, units * high))
-        lines.append(f"inversions: about {time_text} ({source}); {disk / 1e6:.0f} MB on disk")
+    if jobs:
+        whole, inverting, source = run_seconds(plan, jobs, counted_units(plan, to_make), cores)
+        part = f", the inversions {duration_range(inverting)} of it" if missing else ""
+        lines.append(
+            f"the whole run: about {duration_range(whole)} on {counted(cores, 'core')}{part} ({source}); "
+            f"{disk / 1e6:.0f} MB on disk"
+        )
     if again:
         lines.append(
             f"{again} of them are finished and are inverted again, since their code, packages or files are others now"
@@ -220,11 +325,12 @@ def towards_biggan(plan: Plan) -> list[str]:
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
     architecture = asdict(read_config(plan.root / "resources/biggan/biggan-deep-256.json"))
-    low, high = guessed_seconds(architecture, lpips=True)
+    speeds, cores = machine_gigaflops(), min(plan.base["threads"], os.cpu_count() or 1)
+    low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), min(speeds)))
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [
         "the same with BigGAN-deep-256" + ("" if own else " and the painting") + ":",
         f"  snakemake --cores all --config {shlex.join(words)}",
-        f"  (downloads {size} MB once; three inversions take about {duration_range((1500 * low, 1500 * high))} on this "
+        f"  (downloads {size} MB once; three inversions take about {duration_range((low, UNSURE * high))} on this "
         "CPU, minutes on a GPU)",
     ]
