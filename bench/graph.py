@@ -39,7 +39,7 @@ TRAJECTORIES = expand("results/{setting}/trajectories/{batch}.safetensors", sett
 BATCH_FILES = expand("results/{{setting}}/trajectories/{batch}.safetensors", batch=BATCHES)
 
 wildcard_constraints:
-    setting="loss~[A-Za-z0-9._-]+[+]lr~[A-Za-z0-9._-]+", batch="[0-9]+-[0-9]+", channel="[123]"
+    setting="loss~[A-Za-z0-9._-]+[+]lr~[A-Za-z0-9._-]+", batch="[0-9]+-[0-9]+"
 
 rule all:
     input:
@@ -58,24 +58,24 @@ RULES = {
         'BATCH_FILES, "results/{setting}/stills.npz", "results/{setting}/losses.csv"',
         '"results/{setting}/montage.png"',
     ),
-    "gather_losses": ('expand("results/{setting}/losses.csv", setting=SETTINGS)', '"results/losses.parquet"'),
-    "plot_losses": ('"results/losses.parquet"', '"results/losses.png"'),
+    "gather_losses": ('expand("results/{setting}/losses.csv", setting=SETTINGS)', '"results/losses.png"'),
     "trajectory_table": (
         'TRAJECTORIES, expand("results/{setting}/{file}", setting=SETTINGS, file=["stills.npz", "losses.csv"])',
-        '"results/trajectories.csv"',
+        '"results/trajectories.csv", "results/arrivals.png"',
     ),
     "montage_of_arrivals": ('"results/trajectories.csv"', '"results/montage.png"'),
-    "arrivals": ('"results/trajectories.csv"', '"results/arrivals.png"'),
     "plot_metrics": ('"results/trajectories.csv"', '"results/metrics.png"'),
     "starts": ("TRAJECTORIES", '"results/starts.csv"'),
     "provenance": ("TRAJECTORIES", '"results/experiment.yaml"'),
     "choose": ("BATCH_FILES[:1]", 'f"{FILM}/film.json"'),
     "timing": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/timing.json"'),
-    "render": ('BATCH_FILES[:1], f"{FILM}/timing.json"', 'f"{FILM}/frames/{{channel}}.mkv"'),
-    "encode_channel": ('f"{FILM}/frames/{{channel}}.mkv"', 'f"{FILM}/channel-{{channel}}.mp4"'),
-    "triptych": (
+    "render": (
+        'BATCH_FILES[:1], f"{FILM}/timing.json"',
         'expand(f"{FILM}/frames/{{channel}}.mkv", channel=[1, 2, 3], allow_missing=True)',
-        'f"{FILM}/triptych.mp4"',
+    ),
+    "encode": (
+        'expand(f"{FILM}/frames/{{channel}}.mkv", channel=[1, 2, 3], allow_missing=True)',
+        'f"{FILM}/triptych.mp4", expand(f"{FILM}/channel-{{n}}.mp4", n=[1, 2, 3], allow_missing=True)',
     ),
     "player": (
         'f"{FILM}/triptych.mp4", expand(f"{FILM}/channel-{{n}}.mp4", n=[1, 2, 3], allow_missing=True)',
@@ -91,7 +91,6 @@ RULES = {
 }
 
 
-SHARED_SCRIPTS = {"encode_channel": "encode", "triptych": "encode"}
 INVERTING = ("prepare_target", "invert")
 
 
@@ -103,7 +102,7 @@ def skeleton(*, scripts: bool) -> str:
         if scripts:
             folder, environment = ROOT / "workflow", "inversion" if name in INVERTING else "show"
             text += f"    conda: '{folder}/envs/{environment}.yaml'\n"
-            text += f"    script: '{folder}/scripts/{SHARED_SCRIPTS.get(name, name)}.py'\n"
+            text += f"    script: '{folder}/scripts/{name}.py'\n"
         else:
             text += "    shell: 'false'\n"
     return text

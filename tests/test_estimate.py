@@ -72,7 +72,7 @@ def test_a_guess_grows_with_what_is_made(root, tmp_path, monkeypatch):
     monkeypatch.setattr(estimate, "machine_gigaflops", lambda: [100.0])
     few, many = (
         estimate.guessed_core_seconds(make_plan({"seeds": 3, "hydra": words}, root))[0]
-        for words in ("", "video.seconds=60 video.size=1024 panorama.grid=97 montage.moments=64")
+        for words in ("video.seconds=12", "video.seconds=60 video.size=1024 panorama.grid=97 montage.moments=64")
     )
     assert all(many[rule] > few[rule] for rule in ("render", "encode", "survey", "stills"))
     assert many["invert"] == few["invert"]

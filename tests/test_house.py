@@ -105,7 +105,17 @@ def scripts_of_rules() -> dict[str, str]:
 
 def test_tables_starts_itinerary_and_page_wait_for_no_heavy_package():
     """They once imported torch, for seconds, to read the names of the classes from a JSON file."""
-    light = {"starts", "page", "installation", "arrivals", "choose", "timing", "encode", "provenance", "prepare_target"}
+    light = {
+        "starts",
+        "page",
+        "installation",
+        "trajectory_table",
+        "choose",
+        "timing",
+        "encode",
+        "provenance",
+        "prepare_target",
+    }
     assert not scripts_that_load(*HEAVY) & light
     assert "itinerary" not in scripts_that_load("torch")
     assert scripts_that_load("torch") > {"invert", "render", "survey", "stills"}

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 from urllib.parse import unquote
 
@@ -19,11 +20,13 @@ from approach.biggan.generator import load_generator
 from approach.checksums import read_checksums
 from approach.film.probe import read_film
 from approach.losses.losses import build_loss
+from approach.planning.estimate import Job, benchmark_seconds, run_seconds
+from approach.planning.plan import make_plan
 from approach.sources import sha256_of
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 from helpers.dictionary import listed_columns, listed_products, matches
-from helpers.runs import Workflow
+from helpers.runs import Workflow, count_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +84,9 @@ def test_the_readme_of_the_results_names_every_column(results):
 def test_the_terminal_says_what_comes_and_what_came(finished):
     said = finished.result.stderr
     assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to invert; 2 films" in said
-    assert "inversions: about" in said
+    assert re.search(
+        r"the whole run: about [^(]* on 2 cores, the inversions .* of it \(a guess from this machine", said
+    )
     assert "MB on disk" in said
     assert "film: results/sweep/films/starts+loss~l2+lr~0.05/triptych.mp4" in said
     assert "page: results/sweep/page/index.html" in said
@@ -166,14 +171,14 @@ def test_pictures_have_their_size(results):
     assert preview.height == 3 * 96
 
 
-ENCODING = {"encode_channel": 6, "triptych": 2, "invert": 0, "render": 0, "stills": 0, "survey": 0}
+ENCODING = {"encode": 2, "invert": 0, "render": 0, "stills": 0, "survey": 0}
 CHANGES = [
     ("captions", {}, "video.captions=[step,loss]", ENCODING),
     ("quality", {}, "video.crf=30", ENCODING),
     ("another rate", {"lr": "0.05,0.1"}, "", {"invert": 2}),
     ("a loss less", {"loss": "l2"}, "", {"invert": 0}),
     ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 0}),
-    ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 6}),
+    ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 2}),
 ]
 
 
@@ -183,13 +188,29 @@ def test_what_a_change_reruns(finished, what, keys, hydra, wanted):
     assert {rule: jobs.get(rule, 0) for rule in wanted} == wanted
 
 
+def test_the_next_estimate_is_what_this_run_took(finished, root, monkeypatch):
+    """The whole run once more, reckoned from its own benchmarks: the seconds of all jobs, shared by two cores."""
+    monkeypatch.chdir(finished.folder)
+    plan = make_plan({**SWEEP, "hydra": finished.words}, root)
+    taken, jobs = 0.0, []
+    for file in (finished.folder / "benchmarks" / "sweep").rglob("*.tsv"):
+        rule = "invert" if file.parent.name == "invert" else file.stem
+        threads = 2 if rule in ("render", "survey", "encode") else 1
+        jobs.append(Job(rule, threads))
+        taken += threads * benchmark_seconds(file) / 2
+    (low, high), (inverting, _), source = run_seconds(plan, jobs, 6, 2)
+    assert source == "as its past jobs took"
+    assert len(jobs) == sum(count_jobs(finished.result.stderr).values())
+    assert 0 < inverting < low and low / 1.5 < taken < high * 1.5
+
+
 def test_nothing_runs_twice(finished):
     assert finished.planned(**SWEEP) == {}
 
 
 def test_the_frame_rate_renders_again_and_inverts_nothing(finished):
     jobs = finished.planned(**SWEEP, hydra="video.fps=20")
-    assert jobs["render"] == 6
+    assert jobs["render"] == 2
     assert not {"invert", "stills", "losses"} & set(jobs)
 
 

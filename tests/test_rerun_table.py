@@ -84,11 +84,11 @@ def jobs(words):
 
 
 # What follows an inversion, of one setting with one film, by what it reads.
-TABLES = "losses gather_losses plot_losses"
+TABLES = "losses gather_losses"
 STILLS = "stills montage"
-MEASURED = "trajectory_table montage_of_arrivals arrivals"
-ENCODED = "3*encode_channel triptych viewer"
-TIMED = f"timing 3*render {ENCODED}"
+MEASURED = "trajectory_table montage_of_arrivals"
+ENCODED = "encode viewer"
+TIMED = f"timing render {ENCODED}"
 SURVEYED = "survey panorama"
 FILMED = f"choose {TIMED} {SURVEYED} itinerary"
 CHECKED = "checksums"
@@ -121,7 +121,7 @@ VALUES = {
     "the film's length": ({}, "video.seconds=0.6", f"{TIMED} {TOLD}"),
     "a film's own length": ({}, "films.starts.video.seconds=0.6", f"{TIMED} {TOLD}"),
     "a film's own quality": ({}, "films.starts.video={crf: 30}", f"{ENCODED} {TOLD}"),
-    "the fog": ({}, "video.fog=0.5", f"3*render {ENCODED} {TOLD}"),
+    "the fog": ({}, "video.fog=0.5", f"render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
     "one more rate": ({"lr": "0.05,0.1"}, "", f"{INVERTED} plot_metrics"),

@@ -83,10 +83,10 @@ def test_the_installation_page_prints_on_two_pages(film, browser):
     ("change", "wanted"),
     [
         ("", {}),
-        ("video.captions=[step,loss]", {"encode_channel": 3, "triptych": 1, "exhibition": 8, "page": 1}),
-        ("video.crf=30", {"encode_channel": 3, "triptych": 1, "exhibition": 0}),
-        ("video.mbit=2", {"exhibition": 4, "line_up": 4, "installation": 1, "triptych": 0}),
-        ("panorama.colours=dusk", {"panorama": 1, "page": 1, "triptych": 0, "exhibition": 0}),
+        ("video.captions=[step,loss]", {"encode": 1, "exhibition": 8, "page": 1}),
+        ("video.crf=30", {"encode": 1, "exhibition": 0}),
+        ("video.mbit=2", {"exhibition": 4, "line_up": 4, "installation": 1, "encode": 0}),
+        ("panorama.colours=dusk", {"panorama": 1, "page": 1, "encode": 0, "exhibition": 0}),
     ],
 )
 def test_looks_run_no_inversion_and_render_no_frame(finished, change, wanted):
@@ -104,7 +104,7 @@ def test_the_command_of_three_arrivals_makes_their_film(finished, film):
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=finished.folder, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     jobs = count_jobs(result.stdout + result.stderr)
-    assert jobs == {"choose": 1, "timing": 1, "render": 3, "triptych": 1}
+    assert jobs == {"choose": 1, "timing": 1, "render": 1, "encode": 1}
 
 
 def test_a_template_writes_its_pages_again_and_nothing_else(finished):

@@ -32,9 +32,7 @@ except UserError as error:
     sys.exit(f"error: {one_line(error)}")
 
 # experiment.yaml says what was typed; jobs inherit it
-os.environ.setdefault(
-    "APPROACH_COMMAND", shlex.join(["snakemake", *sys.argv[1:]])
-)
+os.environ.setdefault("APPROACH_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
 # torch's threads wait for one another by spinning; where jobs share the cores, that made an inversion 50 times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -224,7 +222,9 @@ def get_summary():
     planned = {str(file) for job in jobs for file in job.output}
     batches = planned.intersection(PLAN.all_batch_files())
     jobs = [Job(job.rule.name, job.threads) for job in jobs]
-    return "\n".join(summary_lines(PLAN, batches, jobs, workflow.cores or os.cpu_count()))
+    return "\n".join(
+        summary_lines(PLAN, batches, jobs, workflow.cores or os.cpu_count())
+    )
 
 
 def get_closing_words():

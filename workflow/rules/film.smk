@@ -87,15 +87,25 @@ rule render:
         timing="results/{name}/films/{film}/timing.json",
         trajectories=get_candidate_batches,
     output:
-        frames=frames_file("results/{name}/films/{film}/frames/{channel}.mkv"),
-        checksum=frames_file("results/{name}/films/{film}/frames/{channel}.sha256"),
+        frames=frames_files(
+            expand(
+                "results/{{name}}/films/{{film}}/frames/{channel}.mkv",
+                channel=[1, 2, 3],
+            )
+        ),
+        checksums=frames_files(
+            expand(
+                "results/{{name}}/films/{{film}}/frames/{channel}.sha256",
+                channel=[1, 2, 3],
+            )
+        ),
     log:
-        "logs/{name}/films/{film}/render-{channel}.log",
+        "logs/{name}/films/{film}/render.log",
     benchmark:
-        "benchmarks/{name}/films/{film}/render-{channel}.tsv"
+        "benchmarks/{name}/films/{film}/render.tsv"
     conda:
         "../envs/show.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
@@ -109,35 +119,7 @@ rule render:
         "../scripts/render.py"
 
 
-rule encode_channel:
-    input:
-        choice="results/{name}/films/{film}/film.json",
-        timing="results/{name}/films/{film}/timing.json",
-        frames="results/{name}/films/{film}/frames/{channel}.mkv",
-        checksums="results/{name}/films/{film}/frames/{channel}.sha256",
-        losses=get_caption_losses,
-    output:
-        film="results/{name}/films/{film}/channel-{channel}.mp4",
-    log:
-        "logs/{name}/films/{film}/encode-{channel}.log",
-    benchmark:
-        "benchmarks/{name}/films/{film}/encode-{channel}.tsv"
-    conda:
-        "../envs/show.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    params:
-        look=get_video(*LOOK),
-        settings=get_caption_settings,
-        channels="{channel}",
-        code=get_code("encode"),
-    script:
-        "../scripts/encode.py"
-
-
-rule triptych:
+rule encode:
     input:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
@@ -150,11 +132,14 @@ rule triptych:
         ),
         losses=get_caption_losses,
     output:
-        film="results/{name}/films/{film}/triptych.mp4",
+        channels=expand(
+            "results/{{name}}/films/{{film}}/channel-{channel}.mp4", channel=[1, 2, 3]
+        ),
+        triptych="results/{name}/films/{film}/triptych.mp4",
     log:
-        "logs/{name}/films/{film}/triptych.log",
+        "logs/{name}/films/{film}/encode.log",
     benchmark:
-        "benchmarks/{name}/films/{film}/triptych.tsv"
+        "benchmarks/{name}/films/{film}/encode.tsv"
     conda:
         "../envs/show.yaml"
     threads: 2
@@ -164,7 +149,6 @@ rule triptych:
     params:
         look=get_video(*LOOK),
         settings=get_caption_settings,
-        channels="123",
         code=get_code("encode"),
     script:
         "../scripts/encode.py"

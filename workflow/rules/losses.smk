@@ -1,4 +1,4 @@
-# Losses: what the inversions logged, as tables and as a plot of all curves; and a row per trajectory.
+# Losses: what the inversions logged, as tables and as a plot of all curves; a row per trajectory, and their gallery.
 
 
 rule losses:
@@ -28,6 +28,12 @@ rule gather_losses:
         tables=PLAN.per_setting("losses.csv"),
     output:
         table="results/{name}/losses.parquet",
+        plot=report(
+            "results/{name}/losses.png",
+            caption="../report/losses.rst",
+            category="Experiment",
+            labels={"shows": "loss curves"},
+        ),
     log:
         "logs/{name}/gather_losses.log",
     benchmark:
@@ -40,36 +46,10 @@ rule gather_losses:
         runtime=30,
     params:
         settings=PLAN.setting_values(),
+        axes=PLAN.axes,
         code=get_code("gather_losses"),
     script:
         "../scripts/gather_losses.py"
-
-
-rule plot_losses:
-    input:
-        table="results/{name}/losses.parquet",
-    output:
-        plot=report(
-            "results/{name}/losses.png",
-            caption="../report/losses.rst",
-            category="Experiment",
-            labels={"shows": "loss curves"},
-        ),
-    log:
-        "logs/{name}/plot_losses.log",
-    benchmark:
-        "benchmarks/{name}/plot_losses.tsv"
-    conda:
-        "../envs/show.yaml"
-    threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=30,
-    params:
-        axes=PLAN.axes,
-        code=get_code("plot_losses"),
-    script:
-        "../scripts/plot_losses.py"
 
 
 rule trajectory_table:
@@ -78,8 +58,16 @@ rule trajectory_table:
         metrics=PLAN.per_setting("metrics.csv"),
         losses=PLAN.per_setting("losses.csv"),
         trajectories=PLAN.all_batch_files(),
+        target="results/{name}/target.png",
     output:
         table="results/{name}/trajectories.csv",
+        arrivals="results/{name}/arrivals.csv",
+        sheet=report(
+            "results/{name}/arrivals.png",
+            caption="../report/arrivals.rst",
+            category="Experiment",
+            labels={"shows": "arrivals compared"},
+        ),
     log:
         "logs/{name}/trajectory_table.log",
     benchmark:

@@ -1,4 +1,4 @@
-# Pictures: what explains the trajectories. Panorama and itinerary of a film; arrivals and metrics of the experiment.
+# Pictures: what explains the trajectories. Panorama and itinerary of a film; metrics of the experiment.
 
 
 rule survey:
@@ -92,36 +92,6 @@ rule itinerary:
         code=get_code("itinerary"),
     script:
         "../scripts/itinerary.py"
-
-
-rule arrivals:
-    input:
-        stills=PLAN.per_setting("stills.npz"),
-        trajectory_table="results/{name}/trajectories.csv",
-        target="results/{name}/target.png",
-    output:
-        table="results/{name}/arrivals.csv",
-        sheet=report(
-            "results/{name}/arrivals.png",
-            caption="../report/arrivals.rst",
-            category="Experiment",
-            labels={"shows": "arrivals compared"},
-        ),
-    log:
-        "logs/{name}/arrivals.log",
-    benchmark:
-        "benchmarks/{name}/arrivals.tsv"
-    conda:
-        "../envs/show.yaml"
-    threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=30,
-    params:
-        settings=list(PLAN.settings),
-        code=get_code("arrivals"),
-    script:
-        "../scripts/arrivals.py"
 
 
 rule plot_metrics:

@@ -7,6 +7,7 @@ from approach.film.captions import channel_losses
 from approach.film.probe import picture_size
 from approach.job import job
 from approach.page.page import arrivals_data, film_data, href, page
+from approach.pictures.readings import in_channel_order
 from approach.pictures.stills_file import read_arrivals
 from approach.wording import setting_words
 
@@ -25,7 +26,7 @@ with job(snakemake.log[0], "page") as log:
             choice,
             read_json(files["timings"], "frames", "fps", "positions"),
             [channel_losses(channel, tables) for channel in choice["channels"]],
-            read_npz(survey) if survey else None,
+            in_channel_order(read_npz(survey), choice["channels"]) if survey else None,
             read_json(files["itineraries"]),
             size=picture_size(files["triptychs"]),
             loss=loss,

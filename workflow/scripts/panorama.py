@@ -5,12 +5,13 @@ from pathlib import Path
 from approach.files import read_json, read_npz
 from approach.job import job
 from approach.pictures.panorama import bare_map, panorama
+from approach.pictures.readings import in_channel_order
 from approach.pictures.roads import passes_on_plane
 from approach.roads.passes_file import read_passes
 
 with job(snakemake.log[0], f"panorama {snakemake.wildcards.film}"):
     choice = read_json(snakemake.input.choice, "channels", "title")
-    found = read_npz(snakemake.input.survey)
+    found = in_channel_order(read_npz(snakemake.input.survey), choice["channels"])
     if snakemake.input.passes:
         found |= passes_on_plane(read_passes(Path(snakemake.input.passes[0]))[0], found["arrivals"])
     panorama(

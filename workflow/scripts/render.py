@@ -1,49 +1,71 @@
-"""The frames of one channel, without loss."""
+"""The frames of a film's channels, without loss."""
 
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
 from approach.devices import resolve_device
 from approach.files import read_json
-from approach.film.encode import write_frames
+from approach.film.encode import write_checksum, write_frames
 from approach.film.fog import fog
 from approach.film.render import conditioning_at, render_frames
 from approach.job import Pace, job
 from approach.loading import open_generator, open_perceptual
+from approach.once import digest_of_arrays, digests_of_files, make_once
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 
-with job(snakemake.log[0], f"render {snakemake.wildcards.film} {snakemake.wildcards.channel}") as log:
+with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = read_json(snakemake.input.choice, "channels", "title")
-    timing = read_json(snakemake.input.timing, "frames", "fps", "positions")
-    number = int(snakemake.wildcards.channel) - 1
-    channel, positions = choice["channels"][number], timing["positions"][number]
-    trajectory = read_trajectory(Path(channel["trajectory"]), channel["seed"])
-    z, classes = trajectory.z, trajectory.classes
-    device = resolve_device(snakemake.params.device)
-    generator = open_generator(snakemake.input, trajectory.metadata["truncation"], device)
-    finish = None
-    if snakemake.params.fog:
-        net = open_perceptual(snakemake.input, snakemake.params.net, device)
-        with torch.inference_mode():
-            ends = generator(conditioning_at(generator, z, classes, [0, len(z) - 1]))
-            finish = fog(read_target(snakemake.input.target), ends, snakemake.params.fog, net)
-    pace = Pace(timing["frames"])
+    params, files = snakemake.params, snakemake.input
+    choice = read_json(files.choice, "channels", "title")
+    timing = read_json(files.timing, "frames", "fps", "positions")
+    device = resolve_device(params.device)
 
-    def told(frames):
+    @cache
+    def generator_at(truncation):  # which may be swept
+        return open_generator(files, truncation, device)
+
+    def told(frames, pace, name):
         for number, frame in enumerate(frames, start=1):
             yield frame
             if pace.due():
-                log.info("frame %d of %d, %s left", number, timing["frames"], pace.left(number))
+                log.info("%s: frame %d of %d, %s left", name, number, pace.total, pace.left(number))
 
-    write_frames(
-        told(render_frames(generator, z, classes, positions, finish=finish)),
-        Path(snakemake.output.frames),
-        fps=timing["fps"],
-        count=timing["frames"],
-        threads=snakemake.threads,
-        log_file=Path(snakemake.log[0]),
-    )
-    log.info("%d frames", timing["frames"])
+    def render(output, trajectory, positions):
+        z, classes, finish = trajectory.z, trajectory.classes, None
+        generator = generator_at(trajectory.metadata["truncation"])
+        if params.fog:
+            net = open_perceptual(files, params.net, device)
+            with torch.inference_mode():
+                ends = generator(conditioning_at(generator, z, classes, [0, len(z) - 1]))
+                finish = fog(read_target(files.target), ends, params.fog, net)
+        frames = render_frames(generator, z, classes, positions, finish=finish)
+        write_frames(
+            told(frames, Pace(timing["frames"]), f"channel {output.stem}"),
+            output,
+            fps=timing["fps"],
+            count=timing["frames"],
+            threads=snakemake.threads,
+            log_file=Path(snakemake.log[0]),
+        )
+
+    common = {
+        "fps": timing["fps"],
+        "files": digests_of_files(files, "architecture", "weights", "target", "backbone"),
+        "params": {key: params[key] for key in ("fog", "net", "code")},
+        "device": torch.device(device).type,
+    }
+    for channel, positions, path in zip(choice["channels"], timing["positions"], snakemake.output.frames, strict=True):
+        trajectory, output = read_trajectory(Path(channel["trajectory"]), channel["seed"]), Path(path)
+        made_of = {
+            **common,
+            "trajectory": digest_of_arrays(trajectory.z, trajectory.classes),
+            "truncation": trajectory.metadata["truncation"],
+            "positions": positions,
+        }
+        work = partial(render, trajectory=trajectory, positions=positions)
+        if not (made := make_once(output, output.parents[3] / "made", made_of, work)):
+            write_checksum(output)
+        log.info("channel %s: %d frames%s", output.stem, timing["frames"], "" if made else ", made for another film")

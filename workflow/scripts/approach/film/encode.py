@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import ffmpeg
 import imageio_ffmpeg
@@ -35,6 +36,15 @@ SCALING = {
     "mitchell": {"flags": "bicubic", "param0": 1 / 3, "param1": 1 / 3},
     "nearest": {"flags": "neighbor"},
 }
+
+
+class Planned(NamedTuple):
+    """A film to be: ffmpeg's stream of its pictures, its file, ffmpeg's options, and what is to be read back."""
+
+    stream: ffmpeg.nodes.FilterableStream
+    output: Path
+    options: dict
+    wanted: dict
 
 
 def ffmpeg_program() -> str:
@@ -88,9 +98,14 @@ def write_frames(
     raw = raw_input(first, fps)
     options = {"vcodec": "libx264rgb", "crf": 0, "preset": "ultrafast", "g": 30, "threads": threads}
     wanted = {"frames": count, "width": width, "height": height, "fps": Fraction(_rate(fps)), "pix_fmt": "gbrp"}
-    found = _run([raw], output, options=options, wanted=wanted, feed=_checked(first, source), log_file=log_file)
-    checksum_file(output).write_text(f"{sha256_of(output)}  {output.name}\n", encoding="utf-8")
+    found = _run([Planned(raw, output, options, wanted)], feed=_checked(first, source), log_file=log_file)[0]
+    write_checksum(output)
     return found
+
+
+def write_checksum(frames: Path) -> None:
+    """Record the sha256 of a file of frames beside it, as `check_frames` wants it."""
+    checksum_file(frames).write_text(f"{sha256_of(frames)}  {frames.name}\n", encoding="utf-8")
 
 
 def checksum_file(frames: Path) -> Path:
@@ -145,34 +160,18 @@ def encode_film(
     Returns:
         What was read back (`probe.read_film`).
     """
-    for source in sources:
-        check_frames(source, count)
-    # Each picture is converted and enlarged in one pass; borders are added after it, and cost nothing.
-    side = max(look["cell"]) if look.get("fill") == "crop" else min(look.get("cell", (look["size"],)))
-    pixels, enlarged = options_of(codec, fps)["pix_fmt"], (side, side)
-    scaling = look.get("scaling", "mitchell")
-    pictures = [
-        _converted(ffmpeg.input(_file(source), threads=threads), pixels, scaling, enlarged) for source in sources
-    ]
-    margin, ground = look.get("margin", 0), look.get("ground", GROUND_HEX)
-    width, height = (side - 2 * margin for side in film_size(len(sources), look))
-    pictures = [_filled(picture, look) for picture in pictures]
-    whole, feed = _side_by_side(pictures, look, ground), None
+    pixels = options_of(codec, fps)["pix_fmt"]
+    pictures = [_filled(picture, look) for picture in _pictures(sources, count, look, pixels, threads)]
+    width, height = (side - 2 * look.get("margin", 0) for side in film_size(len(sources), look))
+    whole, feed = _side_by_side(pictures, look), None
     if captions is not None:
-        strips = iter(captions)
-        first = next(strips)
-        if first.shape[1] != width and "cell" not in look:
-            raise ValueError(f"a caption strip is {first.shape[1]} pixels wide below pictures of {width}")
-        height += first.shape[0]
-        strip = _converted(raw_input(first, fps), pixels)
-        if first.shape[1] != width:
-            strip = strip.filter("pad", width, first.shape[0], (width - first.shape[1]) // 2, 0, color=ground)
+        strip, (wide, high), feed = _strips(captions, width, count, fps, fixed="cell" not in look)
+        height, strip = height + high, _converted(strip, pixels)
+        if wide != width:
+            ground = look.get("ground", GROUND_HEX)
+            strip = strip.filter("pad", width, high, (width - wide) // 2, 0, color=ground)
         whole = ffmpeg.filter([whole, strip], "vstack", inputs=2)
-        feed = _counted(_checked(first, strips), count)
-    canvas = look.get("canvas", (width + 2 * margin, height + 2 * margin))
-    if canvas != (width, height):
-        left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
-        whole = whole.filter("pad", *canvas, left, top, color=ground)
+    whole, canvas = _framed(whole, (width, height), look)
     return deliver(
         whole,
         output,
@@ -184,6 +183,83 @@ def encode_film(
         threads=threads,
         log_file=log_file,
     )
+
+
+def encode_triptych(
+    sources: Sequence[Path],
+    channels: Sequence[Path],
+    triptych: Path,
+    *,
+    fps: float,
+    count: int,
+    look: dict,
+    codec: dict,
+    captions: Iterable[np.ndarray] | None = None,
+    log_file: Path | None = None,
+) -> list[dict]:
+    """Channels and triptych in one pass: each picture is read and enlarged once, and all films are encoded together.
+
+    Args:
+        sources: a file of frames (`write_frames`) per channel.
+        channels: the channels' films, without margin.
+        triptych: the channels side by side, with margin.
+        fps: frames a second.
+        count: frames of each film, and of each source.
+        look: as in `encode_film`.
+        codec: as in `encode_film`.
+        captions: strips as in `encode_film`, as wide as the triptych without margin; a channel gets its part of them.
+        log_file: where ffmpeg's words go.
+
+    Returns:
+        What was read back (`probe.read_film`) of each channel and of the triptych.
+    """
+    pixels, size, gap = options_of(codec, fps)["pix_fmt"], look["size"], look.get("gap", 0)
+    pictures = [picture.split() for picture in _pictures(sources, count, look, pixels, 1)]
+    alone, together = [each[0] for each in pictures], _side_by_side([each[1] for each in pictures], look)
+    width, height, feed = len(sources) * (size + gap) - gap, size, None
+    if captions is not None:
+        raw, (_, strip), feed = _strips(captions, width, count, fps)
+        height += strip
+        parts = ffmpeg.filter_multi_output(raw, "split", len(sources) + 1)
+        cut = [parts[place].crop(place * (size + gap), 0, size, strip) for place in range(len(sources))]
+        cut = [_converted(part, pixels) for part in cut]
+        alone = [ffmpeg.filter(pair, "vstack", inputs=2) for pair in zip(alone, cut, strict=True)]
+        together = ffmpeg.filter([together, _converted(parts[len(sources)], pixels)], "vstack", inputs=2)
+    together, canvas = _framed(together, (width, height), look)
+    films = [(stream, output, (size, height)) for stream, output in zip(alone, channels, strict=True)]
+    films += [(together, triptych, canvas)]
+    # One thread a film: ffmpeg encodes them side by side, and half of all pixels are the triptych's.
+    planned = [_planned(*film, fps=fps, count=count, codec=codec, threads=1) for film in films]
+    return _run(planned, feed=feed, log_file=log_file)
+
+
+def _pictures(sources: Sequence[Path], count: int, look: dict, pixels: str, threads: int) -> list:
+    """Streams of the channels' pictures, counted, converted and enlarged in one go; borders come after, at no cost."""
+    for source in sources:
+        check_frames(source, count)
+    side = max(look["cell"]) if look.get("fill") == "crop" else min(look.get("cell", (look["size"],)))
+    scaling, enlarged = look.get("scaling", "mitchell"), (side, side)
+    streams = [ffmpeg.input(_file(source), threads=threads) for source in sources]
+    return [_converted(stream, pixels, scaling, enlarged) for stream in streams]
+
+
+def _strips(captions: Iterable[np.ndarray], width: int, count: int, fps: float, fixed: bool = True) -> tuple:
+    """Caption strips as a stream, their width and height in pixels, and what feeds them to ffmpeg."""
+    strips = iter(captions)
+    first = next(strips)
+    if fixed and first.shape[1] != width:
+        raise ValueError(f"a caption strip is {first.shape[1]} pixels wide below pictures of {width}")
+    return raw_input(first, fps), first.shape[1::-1], _counted(_checked(first, strips), count)
+
+
+def _framed(whole, size: tuple[int, int], look: dict) -> tuple:
+    """A stream of pictures of `size` in the middle of the film's canvas, and the canvas's size."""
+    (width, height), margin = size, look.get("margin", 0)
+    canvas = look.get("canvas", (width + 2 * margin, height + 2 * margin))
+    if canvas != size:
+        left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
+        whole = whole.filter("pad", *canvas, left, top, color=look.get("ground", GROUND_HEX))
+    return whole, canvas
 
 
 def encode_frames(
@@ -225,6 +301,14 @@ def deliver(
     log_file: Path | None,
 ) -> dict:
     """Encode a stream of pictures (`_converted`), and read it back before it takes its name."""
+    planned = _planned(whole, output, size, fps=fps, count=count, codec=codec, threads=threads)
+    return _run([planned], feed=feed, log_file=log_file)[0]
+
+
+def _planned(
+    whole, output: Path, size: tuple[int, int], *, fps: float, count: int, codec: dict, threads: int
+) -> Planned:
+    """How a stream of pictures (`_converted`) of `size` becomes a film."""
     if size[0] % 2 or size[1] % 2:
         raise UserError(
             f"the film would be {size[0]} x {size[1]} pixels, and H.264 wants even numbers: change video.size"
@@ -234,8 +318,7 @@ def deliver(
     options = {**options, "r": _rate(fps), "threads": threads, **COLOURS}
     wanted = {"frames": count, "width": size[0], "height": size[1], "fps": Fraction(_rate(fps)), "pix_fmt": pixels}
     wanted |= {"colours": READ_COLOURS, "audio": 0}
-    whole = whole.filter("setparams", **TAGS)  # once more: hstack forgets them
-    return _run([whole], output, options=options, wanted=wanted, feed=feed, log_file=log_file)
+    return Planned(whole.filter("setparams", **TAGS), output, options, wanted)  # once more: hstack forgets them
 
 
 def options_of(codec: dict, fps: float) -> dict:
@@ -307,11 +390,11 @@ def _filled(picture, look: dict):
     return padded.filter("fillborders", left=left, right=right, top=top, bottom=bottom, mode="mirror")
 
 
-def _side_by_side(pictures: list, look: dict, ground: str):
+def _side_by_side(pictures: list, look: dict):
     """A stream of all pictures in a row, `gap` pixels of ground between them."""
     if len(pictures) == 1:
         return pictures[0]
-    size, gap = look["size"], 0 if "cell" in look else look.get("gap", 0)
+    size, gap, ground = look["size"], 0 if "cell" in look else look.get("gap", 0), look.get("ground", GROUND_HEX)
     if gap:
         pictures = [
             pictures[0],
@@ -338,21 +421,18 @@ def _counted(strips: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
         raise ValueError(f"{given} caption strips for {count} frames")
 
 
-def _run(
-    graph: list,
-    output: Path,
-    *,
-    options: dict,
-    wanted: dict,
-    feed: Iterable[np.ndarray] | None,
-    log_file: Path | None,
-) -> dict:
-    """Run ffmpeg into a temporary file beside `output`, feed it, read the file back, and only then name it."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for left_by_a_kill in output.parent.glob(f".{glob.escape(output.stem)}.*{output.suffix}"):
-        left_by_a_kill.unlink(missing_ok=True)
-    partial = output.with_name(f".{output.stem}.{os.getpid()}{output.suffix}")
-    node = ffmpeg.output(*graph, _file(partial), **options, an=None, map_metadata=-1, fflags="+bitexact")
+def _run(films: Sequence[Planned], *, feed: Iterable[np.ndarray] | None, log_file: Path | None) -> list[dict]:
+    """Run ffmpeg into temporary files beside the outputs, feed it, read the files back, and only then name them."""
+    partials, nodes = [], []
+    for film in films:
+        folder, name = film.output.parent, film.output
+        folder.mkdir(parents=True, exist_ok=True)
+        for left_by_a_kill in folder.glob(f".{glob.escape(name.stem)}.*{name.suffix}"):
+            left_by_a_kill.unlink(missing_ok=True)
+        partials.append(name.with_name(f".{name.stem}.{os.getpid()}{name.suffix}"))
+        given = {**film.options, "an": None, "map_metadata": -1, "fflags": "+bitexact"}
+        nodes.append(ffmpeg.output(film.stream, _file(partials[-1]), **given))
+    node = ffmpeg.merge_outputs(*nodes) if len(nodes) > 1 else nodes[0]
     node = node.global_args("-hide_banner", "-nostats", "-loglevel", "warning", "-filter_threads", "1")
     command = ffmpeg.compile(node, cmd=ffmpeg_program(), overwrite_output=True)
     logger.debug("%s", command)
@@ -360,13 +440,19 @@ def _run(
         with _words(log_file) as words:
             status = _feed(command, feed, words)
         if status:
-            raise UserError(f"ffmpeg could not write {output} (exit code {status}): {_last_words(log_file)}")
-        found = read_film(partial)
-        if differs := mismatch(found, **wanted):
-            raise UserError(f"{output} did not come out as planned: {differs}; ffmpeg: {_last_words(log_file)}")
-        partial.replace(output)
+            names = ", ".join(str(film.output) for film in films)
+            raise UserError(f"ffmpeg could not write {names} (exit code {status}): {_last_words(log_file)}")
+        found = [read_film(partial) for partial in partials]
+        for film, read in zip(films, found, strict=True):
+            if differs := mismatch(read, **film.wanted):
+                raise UserError(
+                    f"{film.output} did not come out as planned: {differs}; ffmpeg: {_last_words(log_file)}"
+                )
+        for film, partial in zip(films, partials, strict=True):
+            partial.replace(film.output)
     finally:
-        partial.unlink(missing_ok=True)
+        for partial in partials:
+            partial.unlink(missing_ok=True)
     return found
 
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from scipy.interpolate import RectBivariateSpline
 
 from approach.film.render import conditioning_at
 
 ASPECT = 1.5  # width of the window over its height
 MARGIN = 0.38  # around the arrivals, in parts of their longest distance
 PROFILE_POINTS = 41
+MEASURED = 4  # every fourth point of a profile is computed; between them it follows the surface
 PAIRS = ((0, 1), (1, 2), (2, 0))
 CHUNK = 32
 
@@ -38,8 +40,7 @@ def survey(
 
     Returns:
         x [W], y [H]: coordinates on the plane, in units of the conditioning; surface [H, W]: the loss there;
-        arrivals [3, 2]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the
-        plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]:
+        arrivals [3, 2]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]:
         the loss there.
     """
     # Float64 only after .cpu(): Apple's MPS has none.
@@ -53,8 +54,8 @@ def survey(
     arrivals = np.stack([flat[-1] for flat in seen])
     x, y = window(arrivals, grid)
     mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) @ axes + origin
-    lines = [np.linspace(ends[a], ends[b], PROFILE_POINTS) for a, b in PAIRS]
-    points = np.concatenate([mesh, *lines])
+    lines = np.stack([np.linspace(ends[a], ends[b], PROFILE_POINTS) for a, b in PAIRS])
+    points = np.concatenate([mesh, *lines[:, ::MEASURED]])
     device = next(generator.buffers()).device
     values = []
     for begin in range(0, len(points), CHUNK):
@@ -63,12 +64,13 @@ def survey(
         if report:
             report(min(begin + CHUNK, len(points)), len(points))
     values = np.concatenate(values)
-    profiles = values[len(mesh) :].reshape(len(PAIRS), PROFILE_POINTS)
+    surface = values[: len(mesh)].reshape(len(y), len(x))
+    profiles = _profiles(x, y, surface, (lines - origin) @ axes.T, values[len(mesh) :].reshape(len(PAIRS), -1))
     lengths = np.array([np.linalg.norm(ends[b] - ends[a]) for a, b in PAIRS])
     return {
         "x": x,
         "y": y,
-        "surface": values[: len(mesh)].reshape(len(y), len(x)),
+        "surface": surface,
         "arrivals": arrivals,
         **{
             f"trajectory_{number}": np.column_stack([flat, away])
@@ -77,6 +79,14 @@ def survey(
         "profile_x": lengths[:, None] * np.linspace(0, 1, PROFILE_POINTS),
         "profiles": profiles,
     }
+
+
+def _profiles(x: np.ndarray, y: np.ndarray, surface: np.ndarray, lines: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The loss along lines [L, T, 2] on the plane: the drawn surface, put right by what is `known` [L, K] there."""
+    seen = RectBivariateSpline(y, x, surface)(lines[..., 1], lines[..., 0], grid=False)
+    places = np.arange(lines.shape[1])
+    off = known - seen[:, ::MEASURED]
+    return seen + np.stack([np.interp(places, places[::MEASURED], one) for one in off])
 
 
 def plane(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

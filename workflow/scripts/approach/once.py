@@ -1,0 +1,89 @@
+"""What several films show is made once: a later job copies it from where it lies, if it is still what was made.
+
+Rules declare their files film by film, since which trajectories a film by rank shows is known only when they are there.
+That two films show the same is therefore found out by the jobs: beside their products lies a note for each thing made,
+under the digest of what it was made of, with the file and its sha256. Notes may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from approach.sources import sha256_of
+
+
+def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], object]) -> bool:
+    """Have a file made, or copy it from where another job has made the same.
+
+    A second job that wants the same while it is being made waits for it.
+
+    Args:
+        output: the file.
+        notes: the folder of the notes.
+        made_of: everything that the file's content follows from, as plain values.
+        make: makes the file at the path it is given.
+
+    Returns:
+        Whether it was made here.
+    """
+    notes.mkdir(parents=True, exist_ok=True)
+    note = notes / f"{digest_of(made_of)}.json"
+    with _alone(note.with_suffix(".lock")):
+        if (place := _made(note)) and place != output:
+            shutil.copyfile(place, output)
+            return False
+        make(output)
+        told = {"file": os.path.relpath(output, notes), "sha256": sha256_of(output)}
+        partial = note.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(told) + "\n", encoding="utf-8")
+        partial.replace(note)
+    return True
+
+
+def digest_of(made_of: dict) -> str:
+    """Sixteen hex digits of plain values."""
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_of_arrays(*arrays: np.ndarray) -> str:
+    """The sha256 of arrays, shapes and kinds included."""
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(f"{array.dtype} {array.shape} ".encode())
+        whole.update(np.ascontiguousarray(array).data)
+    return whole.hexdigest()
+
+
+def digests_of_files(files: dict[str, str], *names: str) -> dict[str, str]:
+    """The sha256 of the files among `files` that have one of the names."""
+    return {name: sha256_of(files[name]) for name in names if name in files}
+
+
+def _made(note: Path) -> Path | None:
+    """The file that a note tells of, if it is there and unchanged."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads(note.read_text(encoding="utf-8"))
+        file = Path(os.path.normpath(note.parent / told["file"]))
+        if sha256_of(file) == told["sha256"]:
+            return file
+    return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One job at a time, on file systems that have locks."""
+    lock = FileLock(path)
+    with suppress(NotImplementedError, OSError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
