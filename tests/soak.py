@@ -67,12 +67,9 @@ STAGES: dict[str, list[tuple[str, list[str]]]] = {
         ("montage_of_arrivals", [f"{RESULTS}/montage.png"]),
         ("stills", [f"{SETTING}/stills.npz", f"{SETTING}/metrics.csv"]),
     ],
-    "render": [("render", [f"{FILMS}/frames/{channel}.mkv"]) for channel in (1, 2, 3)],
-    "encode": [
-        *[("encode", [f"{FILMS}/channel-{channel}.mp4"]) for channel in (1, 2, 3)],
-        ("encode", [f"{FILMS}/triptych.mp4"]),
-    ],
-    "page": [("page", [f"{RESULTS}/page/index.html"]), ("player", [f"{FILMS}/player"])],
+    "render": [("render", [f"{FILMS}/frames/{channel}.mkv" for channel in (1, 2, 3)])],
+    "encode": [("encode", [*[f"{FILMS}/channel-{channel}.mp4" for channel in (1, 2, 3)], f"{FILMS}/triptych.mp4"])],
+    "page": [("page", [f"{RESULTS}/page/index.html"]), ("viewer", [f"{FILMS}/viewer"])],
     "download": [("fetch", ["resources/downloads/{file}"])],
 }
 STAGE_OF = {rule: stage for stage, entries in STAGES.items() if stage != "end of inversion" for rule, _ in entries}

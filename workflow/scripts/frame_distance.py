@@ -1,5 +1,6 @@
 """How the picture changes along the trajectories of a film."""
 
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,40 @@ from approach.files import read_json
 from approach.film.frame_distance import frame_distances
 from approach.job import Pace, job
 from approach.loading import open_generator
+from approach.once import digest_of_arrays, digests_of_files, make_once
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
-    choice = read_json(snakemake.input.choice, "channels", "title")
+    files = snakemake.input
+    choice = read_json(files.choice, "channels", "title")
     device = resolve_device(snakemake.params.device)
-    trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
-    generator = open_generator(snakemake.input, trajectories[0].metadata["truncation"], device)
-    pace = Pace(len(trajectories) * len(trajectories[0].z))
-    made = 0
+    common = {
+        "files": digests_of_files(files, "architecture", "weights"),
+        "code": snakemake.params.code,
+        "device": torch.device(device).type,
+    }
 
-    def report(done, total):
-        pace.total = len(trajectories) * total
-        if pace.due():
-            log.info("picture %d of %d, %s left", made + done, pace.total, pace.left(made + done))
+    @cache
+    def generator_at(truncation):  # which may be swept
+        return open_generator(files, truncation, device)
 
-    for trajectory, file in zip(trajectories, snakemake.output.distances, strict=True):
-        found = frame_distances(generator, trajectory.z, trajectory.classes, report)
-        made += len(found["positions"])
-        np.savez(file, **found)
+    def measured(output, trajectory):
+        pace = Pace(1)
+
+        def report(done, total):
+            pace.total = total
+            if pace.due():
+                log.info("channel %s: picture %d of %d", output.stem[-1], done, total)
+
+        generator = generator_at(trajectory.metadata["truncation"])
+        np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report))
+
+    for channel, path in zip(choice["channels"], snakemake.output.distances, strict=True):
+        trajectory, output = read_trajectory(Path(channel["trajectory"]), channel["seed"]), Path(path)
+        made_of = {
+            **common,
+            "trajectory": digest_of_arrays(trajectory.z, trajectory.classes),
+            "truncation": trajectory.metadata["truncation"],
+        }
+        make_once(output, output.parents[2] / "made", made_of, partial(measured, trajectory=trajectory))

@@ -14,7 +14,8 @@ from approach.film.render import conditioning_at
 from approach.film.timing import distances
 
 SIDE = 64  # pixels of the pictures that are compared
-PARTS = 480  # a trajectory is cut so that no piece is longer than one of so many equal ones...
+STRIDE = 4  # steps between two pictures at first
+PARTS = 240  # a trajectory is cut so that no piece is longer than one of so many equal ones...
 FINEST = 24  # ... unless a single step would have to be cut into more pieces than this
 CHUNK = 16
 
@@ -51,14 +52,23 @@ def frame_distances(
         return np.concatenate(made)
 
     last = len(z) - 1
-    positions = np.arange(last + 1, dtype=float)
-    pictures = small(positions, 0, last + 1)
-    steps = distances(pictures)
-    pieces = np.clip(np.ceil(steps * PARTS / max(steps.sum(), 1e-9)), 1, FINEST).astype(int)
-    between = np.concatenate([step + np.arange(1, count) / count for step, count in enumerate(pieces)] or [np.empty(0)])
-    if len(between):
-        added = small(between, last + 1, last + 1 + len(between))
+    positions = np.unique(np.append(np.arange(0, last, STRIDE), last)).astype(float)
+    pictures = small(positions, 0, len(positions))
+
+    def insert(between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        added = small(between, len(positions), len(positions) + len(between))
         order = np.argsort(np.concatenate([positions, between]), kind="stable")
-        positions = np.concatenate([positions, between])[order]
-        pictures = np.concatenate([pictures, added])[order]
+        return np.concatenate([positions, between])[order], np.concatenate([pictures, added])[order]
+
+    while True:  # where little changes, steps are left out
+        change = distances(pictures)
+        wide = (np.diff(positions) > 1) & (change > change.sum() / PARTS)
+        if not wide.any():
+            break
+        positions, pictures = insert(np.floor((positions[:-1] + positions[1:]) / 2)[wide])
+    pieces = np.clip(np.ceil(change * PARTS / max(change.sum(), 1e-9)), 1, FINEST).astype(int)
+    parts = zip(positions[:-1], np.diff(positions), pieces, strict=True)
+    between = np.concatenate([np.empty(0), *(at + gap * np.arange(1, count) / count for at, gap, count in parts)])
+    if len(between):
+        positions, pictures = insert(between)
     return {"positions": positions, "pictures": pictures}

@@ -40,8 +40,8 @@ def survey(
 
     Returns:
         x [W], y [H]: coordinates on the plane, in units of the conditioning; surface [H, W]: the loss there;
-        arrivals [3, 2]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the plane; profile_x [3, T]: distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]:
-        the loss there.
+        arrivals [3, 2]; trajectory_1..trajectory_3 [S+1, 3]: x, y, and the distance from the plane; profile_x [3, T]:
+        distance along the straight line between arrivals 1-2, 2-3, 3-1; profiles [3, T]: the loss there.
     """
     # Float64 only after .cpu(): Apple's MPS has none.
     passed = [

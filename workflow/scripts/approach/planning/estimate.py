@@ -172,11 +172,12 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
     work, video = gigaflops(architecture), plan.base["video"]
     frames = video["fps"] * (video["seconds"] * (1 + video["loop"]) + 2 * video["hold"])
     trajectories = len(plan.settings) * len(plan.seeds)
+    shown = min(3, trajectories / max(1, len(plan.films)))  # by a film that no other has shown
     images = {
-        "render": frames * min(3, trajectories / max(1, len(plan.films))),
+        "render": frames * shown,
         "survey": base["panorama"]["grid"] ** 2 / 1.5,
         "stills": base["montage"]["moments"] * len(plan.seeds),
-        "frame_distance": base["steps"] + 480,
+        "frame_distance": 330 * shown,
         "passes": 3 * PASSES * base["passes"]["points"] * base["passes"]["steps"],
     }
     megapixels = {
