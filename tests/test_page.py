@@ -10,8 +10,8 @@ from PIL import Image
 
 from approach.film.encode import encode_film, write_frames
 from approach.film.timing import film_timing
-from approach.page.page import arrivals_data, film_data, finite, href, page, render_template
-from approach.pictures.arrivals import arrivals_table, film_command
+from approach.page.page import arrivals_data, film_data, finite, href, moment_strips, page, render_template
+from approach.pictures.arrivals import arrivals_table, film_command, film_line
 from approach.pictures.itinerary import itinerary_streams
 from approach.pictures.panorama import bare_map
 from approach.wording import work_of
@@ -120,6 +120,7 @@ def opened(tmp_path_factory, timing):
         target=np.full((32, 32, 3), 99, np.uint8),
         links=[{"title": "all", "files": [{"text": "table", "href": href(results / "arrivals.csv", folder)}]}],
         notes=[f"no film 'ranks': {NASTY}"],
+        moments=moment_strips({name: np.stack([picture // 2, picture]) for name, picture in pictures.items()}),
     )
     folder.mkdir()
     (folder / "index.html").write_text(text, encoding="utf-8")
@@ -288,6 +289,16 @@ def test_three_arrivals_make_a_command(visit):
     for place in (0, 2, 1):
         tiles.nth(place).click()
     assert tab.locator("#chosen").inner_text() == film_command(COMMAND, f"study {NASTY}", chosen)
+    assert tab.locator("#chosen-line").inner_text() == film_line(chosen, "mine")
+    shown = tab.locator("#preview div")
+    assert [shown.nth(place).get_attribute("data-trajectory") for place in range(3)] == chosen
+    look = "[...document.querySelectorAll('#preview div')].map((tile) => tile.style.backgroundPositionX)"
+    assert tab.evaluate(look) == ["100%"] * 3, "the arrivals first"
+    tab.locator("#moment").evaluate("(bar) => { bar.value = 0; bar.dispatchEvent(new Event('input')); }")
+    assert tab.evaluate(look) == ["0%"] * 3 and "url(" in shown.first.get_attribute("style")
+    tab.locator("#copy").click()
+    assert tab.evaluate("getSelection().toString().trim()") == film_command(COMMAND, f"study {NASTY}", chosen)
+    assert tab.said == []
     tab.locator("[data-order=strangeness]").click()
     order = [tiles.nth(place).get_attribute("data-strangeness") for place in range(7)]
     assert order == ["1", "2", "3", "4", "5", "6", ""]

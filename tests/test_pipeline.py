@@ -26,6 +26,7 @@ from approach.sources import sha256_of
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 from helpers.dictionary import listed_columns, listed_products, matches
+from helpers.paths import SNAKEMAKE
 from helpers.runs import Workflow, count_jobs
 
 pytestmark = pytest.mark.slow
@@ -275,3 +276,23 @@ def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tin
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert "as they were recorded" in finished.done("verify", **SWEEP).stderr
     assert finished.planned(**SWEEP) == {}
+
+
+def test_three_arrivals_chosen_on_the_page_make_their_film(finished, results, browser):
+    """Clicked in the browser, copied, pasted into a shell."""
+    tab = browser.new_page()
+    tab.goto((results / "page" / "index.html").as_uri())
+    tiles = tab.locator(".arrival")
+    chosen = [tiles.nth(place).get_attribute("data-trajectory") for place in (4, 0, 2)]
+    for place in (4, 0, 2):
+        tiles.nth(place).click()
+    command = tab.locator("#chosen").inner_text()
+    tab.close()
+    environment = {**os.environ, "PYTHONPATH": ""}
+    shell = ["bash", "-c", f"PATH={SNAKEMAKE.parent}:$PATH\n{command}"]
+    pasted = subprocess.run(shell, env=environment, cwd=finished.folder, capture_output=True, text=True, check=False)
+    assert pasted.returncode == 0, pasted.stderr[-3000:]
+    made = json.loads((results / "films" / "mine" / "film.json").read_text())
+    assert [f"{channel['setting']}/{channel['seed']}" for channel in made["channels"]] == chosen
+    assert read_film(results / "films" / "mine" / "triptych.mp4")["frames"] == 24
+    assert "rule invert" not in pasted.stderr

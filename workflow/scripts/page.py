@@ -6,9 +6,9 @@ from approach.files import read_json, read_npz, read_pixels, read_table, read_ya
 from approach.film.captions import channel_losses
 from approach.film.probe import picture_size
 from approach.job import job
-from approach.page.page import arrivals_data, film_data, href, page
+from approach.page.page import arrivals_data, film_data, href, moment_strips, page
 from approach.pictures.readings import in_channel_order
-from approach.pictures.stills_file import read_arrivals
+from approach.pictures.stills_file import read_arrivals, read_moments
 from approach.wording import setting_words
 
 FILM_FILES = ("choices", "timings", "triptychs", "itineraries")
@@ -43,11 +43,14 @@ with job(snakemake.log[0], "page") as log:
                 "files": [{"text": text, "href": href(named[text], folder)} for text in named],
             }
         )
-    pictures = read_arrivals(dict(zip(snakemake.params.settings, snakemake.input.stills, strict=True)))
+    stills = dict(zip(snakemake.params.settings, snakemake.input.stills, strict=True))
+    arrivals = arrivals_data(read_table(snakemake.input.arrivals, "setting", "seed"), read_arrivals(stills))
+    shown = {row["trajectory"] for row in arrivals["rows"]}
     text = page(
         name=snakemake.wildcards.name,
         films=films,
-        arrivals=arrivals_data(read_table(snakemake.input.arrivals, "setting", "seed"), pictures),
+        arrivals=arrivals,
+        moments=moment_strips(read_moments(stills, shown)),
         record=read_yaml(snakemake.input.record),
         target=read_pixels(snakemake.input.target),
         links=links,

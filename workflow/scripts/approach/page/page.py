@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from approach.pictures.arrivals import caption, closeness_metric, film_command
+from approach.pictures.arrivals import caption, closeness_metric, film_command, film_line
 from approach.pictures.readings import PAIRS, evenly, fog_distance, ridge
 from approach.wording import command_lines, film_words, setting_words, work_of
 
@@ -21,6 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 MOST_POINTS = 400  # of a curve or a trajectory on the page
 MOST_ARRIVALS = 48
 TILE = 160  # pixels of an arrival's picture
+MOMENT = 128  # pixels of a picture in a strip of moments
 
 
 def href(path: str | Path, folder: Path) -> str:
@@ -107,10 +108,30 @@ def arrivals_data(table: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> di
     return {"rows": rows, "total": len(table), "by": closeness_metric(table)}
 
 
+def moment_strips(moments: Mapping[str, np.ndarray]) -> dict:
+    """The stored moments of trajectories, each as one picture, side by side: {count, strips: trajectory -> data URI}.
+
+    Args:
+        moments: trajectory -> uint8 [M, H, W, 3].
+    """
+    strips = {}
+    for trajectory, pictures in moments.items():
+        strip = Image.new("RGB", (MOMENT * len(pictures), MOMENT))
+        for place, picture in enumerate(pictures):
+            small = Image.fromarray(picture).resize((MOMENT, MOMENT), Image.Resampling.LANCZOS)
+            strip.paste(small, (MOMENT * place, 0))
+        strips[trajectory] = _jpeg(strip)
+    return {"count": max(map(len, moments.values()), default=0), "strips": strips}
+
+
 def data_uri(picture: np.ndarray) -> str:
     """A small picture (uint8 [H, W, 3]) as a data URI."""
     image = Image.fromarray(picture)
     image = image.resize((TILE, round(TILE * image.height / image.width)), Image.Resampling.LANCZOS)
+    return _jpeg(image)
+
+
+def _jpeg(image: Image.Image) -> str:
     kept = io.BytesIO()
     image.save(kept, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(kept.getvalue()).decode()
@@ -125,6 +146,7 @@ def page(
     target: np.ndarray,
     links: list[dict],
     notes: Sequence[str],
+    moments: dict | None = None,
 ) -> str:
     """The text of index.html.
 
@@ -136,6 +158,7 @@ def page(
         target: uint8 [H, W, 3].
         links: groups of {title, files: [{href, text}]}.
         notes: films that could not be made, and why.
+        moments: as `moment_strips`, to preview three arrivals.
     """
     work = work_of(record.get("configuration", {}), name)
     configuration = dict(_flat(record.get("configuration", {})))
@@ -163,7 +186,14 @@ def page(
         ],
         links=links,
         command=command_lines(shlex.split(command)),
-        data=finite({"films": films, "film_command": film_command(command, name, ["TRAJECTORIES"])}),
+        data=finite(
+            {
+                "films": films,
+                "film_command": film_command(command, name, ["TRAJECTORIES"]),
+                "film_line": film_line(["TRAJECTORIES"]),
+                "moments": moments,
+            }
+        ),
     )
 
 

@@ -44,7 +44,8 @@ def arrivals_table(trajectories: pd.DataFrame) -> pd.DataFrame:
 
 def film_line(trajectories: Sequence[str], name: str = "mine") -> str:
     """The line under `films:` that makes a film of three trajectories ("setting/seed")."""
-    return f"{name}: {{vary: trajectory, of: [{', '.join(trajectories)}]}}"
+    quoted = ", ".join(f'"{trajectory}"' for trajectory in trajectories)
+    return f"{name}: {{vary: trajectory, of: [{quoted}]}}"
 
 
 def film_command(command: str, experiment: str, trajectories: Sequence[str], film: str = "mine") -> str:

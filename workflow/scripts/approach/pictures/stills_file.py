@@ -1,6 +1,6 @@
 """stills.npz: a setting's pictures at chosen steps, and its arrivals under a name of their own. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,4 +35,24 @@ def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:
         with reading(path):
             for seed, picture in zip(stills["seeds"].tolist(), stills["arrivals"], strict=True):
                 pictures[f"{setting}/{seed}"] = picture
+    return pictures
+
+
+def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dict[str, np.ndarray]:
+    """The pictures of some trajectories at the stored moments, from start to arrival.
+
+    Args:
+        paths: setting -> its stills.npz.
+        wanted: which trajectories ("setting/seed").
+
+    Returns:
+        trajectory -> uint8 [M, H, W, 3].
+    """
+    pictures = {}
+    for setting, path in paths.items():
+        stills = read_npz(path)
+        with reading(path):
+            for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True):
+                if f"{setting}/{seed}" in wanted:
+                    pictures[f"{setting}/{seed}"] = images
     return pictures

@@ -395,11 +395,39 @@ function arrivals() {
     const place = (tile) => Number(tile.dataset[button.dataset.order]) || Infinity;
     gallery.append(...[...gallery.children].sort((a, b) => place(a) - place(b)));
   });
+  // The three chosen, from their stored moments: a strip of pictures each, of which one is in view.
+  const moment = $("moment"), moments = DATA.moments;
+  function preview() {
+    if (!moments || !moments.count) { $("preview").hidden = moment.parentNode.hidden = true; return; }
+    const last = moments.count - 1, before = $("preview").dataset.of;
+    moment.max = last;
+    if (before !== chosen.join()) {
+      $("preview").dataset.of = chosen.join();
+      moment.value = last;
+      $("preview").replaceChildren(...chosen.map((trajectory) => {
+        const tile = html("div", { "data-trajectory": trajectory });
+        tile.style.backgroundImage = `url(${moments.strips[trajectory]})`;
+        tile.style.backgroundSize = `${100 * moments.count}% 100%`;
+        return tile;
+      }));
+    }
+    for (const tile of $("preview").children) tile.style.backgroundPositionX = `${last ? 100 * moment.value / last : 0}%`;
+  }
+  moment.addEventListener("input", preview);
+  $("copy").addEventListener("click", () => {
+    const range = document.createRange();
+    range.selectNodeContents($("chosen"));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    $("copy").textContent = document.execCommand("copy") ? "Copied" : "Selected: copy it";
+  });
   for (const tile of gallery.children) tile.addEventListener("click", () => {
     const trajectory = tile.dataset.trajectory, known = chosen.indexOf(trajectory);
     if (known >= 0) chosen.splice(known, 1); else { chosen.push(trajectory); if (chosen.length > 3) chosen.shift(); }
     for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.trajectory));
-    $("chosen").hidden = chosen.length !== 3;
+    $("choice").hidden = chosen.length !== 3;
+    if (chosen.length === 3) preview();
+    $("chosen-line").textContent = DATA.film_line.replace("TRAJECTORIES", chosen.join('", "'));
     $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('", "'));
     $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and inverts nothing again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
