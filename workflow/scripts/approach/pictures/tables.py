@@ -53,9 +53,9 @@ def gather_losses(paths: dict[str, Path], values: dict[str, dict]) -> pd.DataFra
 def start_rows(trajectories: list[Trajectory], names: list[str]) -> list[dict]:
     """What each start is: |z|, the entropy of the class vector, its top class and that class's probability.
 
-    Where the class embedding moves there are no shares, and the last three are missing. A search that looked at a pool
-    adds which of the seed's random starts it is, and a row for each member that was dropped: before which step, and
-    with which loss.
+    Where the class embedding moves there are no shares, and the last three are missing. `order` is which of the seed's
+    random starts it is. A search that looked at a pool adds a row for each member that was dropped: before which step,
+    and with which loss.
     """
     rows = []
     for trajectory in trajectories:
@@ -70,10 +70,10 @@ def start_rows(trajectories: list[Trajectory], names: list[str]) -> list[dict]:
 
 
 def pool_place(trajectory: Trajectory) -> dict:
-    """Which of its seed's random starts a trajectory began from; nothing where there is only one."""
+    """Which of its seed's random starts a trajectory began from; it was not dropped."""
     metadata = trajectory.metadata
-    pooled = metadata.get("search", {}).get("pool", 1) > 1
-    return {"order": metadata["orders"][metadata["seeds"].index(trajectory.seed)]} if pooled else {}
+    order = metadata.get("orders", [0] * len(metadata["seeds"]))[metadata["seeds"].index(trajectory.seed)]
+    return {"order": order, "dropped_at": None, "dropped_loss": None}
 
 
 def dropped_rows(trajectory: Trajectory) -> list[dict]:
