@@ -48,12 +48,12 @@ def begin(workflow):
     )
 
 
-def inverter(workflow):
-    """The process that inverts, once it has written a checkpoint."""
+def inverter(workflow, after=0):
+    """The process that inverts, once it has written a checkpoint after a moment [ns since 1970]."""
     checkpoint = workflow.folder / f"results/kill/{SETTING}/checkpoints/0-1.pt"
     limit = time.monotonic() + 300
     while time.monotonic() < limit:
-        if checkpoint.exists():
+        if checkpoint.exists() and checkpoint.stat().st_mtime_ns > after:
             for process in psutil.process_iter(["cmdline", "cwd"]):
                 words = process.info["cmdline"] or []
                 if process.info["cwd"] == str(workflow.folder) and words and words[-1].endswith(".invert.py"):
@@ -83,13 +83,14 @@ def test_an_inversion_killed_at_random_moments_is_the_same_inversion(workflow, u
     assert (workflow.folder / TRAJECTORIES).read_bytes() == undisturbed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_inversion_that_is_asked_to_stop_writes_where_it_is(workflow, undisturbed, number):
-    snakemake = begin(workflow)
-    inverter(workflow).send_signal(number)
-    _, said = snakemake.communicate(timeout=120)
-    assert snakemake.returncode != 0
-    assert f"({signal.Signals(number).name}); the same command goes on from here" in said
+def test_an_inversion_that_is_asked_to_stop_writes_where_it_is(workflow, undisturbed):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        began = time.time_ns()
+        snakemake = begin(workflow)
+        inverter(workflow, began).send_signal(number)
+        _, said = snakemake.communicate(timeout=120)
+        assert snakemake.returncode != 0
+        assert f"({signal.Signals(number).name}); the same command goes on from here" in said
     result = workflow.done(*ONLY, **KEYS)
     assert "goes on at step" in result.stderr
     assert (workflow.folder / TRAJECTORIES).read_bytes() == undisturbed
