@@ -173,14 +173,13 @@ class Nursery:
             [sys.executable, __file__, "--nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # what is read ahead would be hidden from select
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
     def begin(self, script: Path, folder: Path, words: Path) -> int:
         """Begin a script in a session of its own; the id of its process."""
-        self.process.stdin.write(json.dumps([str(script), str(folder), str(words)]) + "\n")
-        self.process.stdin.flush()
+        self.process.stdin.write(json.dumps([str(script), str(folder), str(words)]).encode() + b"\n")
         return int(self.process.stdout.readline())
 
     def ended(self, seconds: float) -> int | None:
@@ -345,15 +344,13 @@ class Soak:
         files = [file.replace("{file}", self.file) for file in files]
         script, outputs, log = next(found for found in self.kept_scripts() if files[0] in found[1])
         left, began, landed, most = chance.randint(1, most), time.monotonic(), 0, 4 * most
-        if files[0] not in self.took:  # how long it takes; the first time nothing falls
-            left = 0
         while True:  # until it is done and enough has fallen
             self.put_back(files)
             self.server.begun.clear()
             furthest, last, attempt = 0, None, None
             while attempt is None or attempt.kills or attempt.code:
                 most -= 1
-                blow = aim_alone(chance, stage, self.took[files[0]]) if left > 0 and most > 0 else None
+                blow = aim_alone(chance, stage, self.took.get(files[0], 1.0)) if left > 0 and most > 0 else None
                 attempt = self.run_alone(nursery, script, files, outputs, log, stage, blow)
                 left, landed = left - len(attempt.kills), landed + len(attempt.kills)
                 furthest = self.check_attempt(stage, attempt, last, furthest, [])
@@ -391,6 +388,7 @@ class Soak:
             if now > limit:
                 self.problem(stage, f"the script still runs after {PATIENCE:.0f} s")
                 os.kill(pid, signal.SIGKILL)
+                limit = now + PATIENCE
             moment = ended if blow and blow.moment == "end" else began
             if blow is None or moment is None or now < moment + blow.delay:
                 continue
@@ -405,7 +403,7 @@ class Soak:
             found.kills.append(hit)
             found.finished, found.began, blow = products[-1].exists(), (self.folder / CHECKPOINT).exists(), None
         if not found.kills and code == 0:
-            self.took.setdefault(files[0], time.monotonic() - began)
+            self.took[files[0]] = time.monotonic() - began
         if words.exists():  # unless it was killed at birth
             found.text = words.read_text(errors="replace")
             words.unlink()
