@@ -31,7 +31,7 @@ def test_settings_in_words():
 )
 def test_the_film_s_command_is_readable_and_means_what_it_says(command):
     trajectories = [f"loss~l1-ssim+lr~0.05/{seed}" for seed in (4, 0, 2)]
-    text = film_command(command, trajectories)
+    text = film_command(command, "study", trajectories)
     assert max(map(len, text.splitlines())) < 160 and "'hydra=" not in text
     words = shlex.split(text.replace("\\\n", ""))
     assert {word for word in shlex.split(command) if not word.startswith("hydra=")} <= set(words)
