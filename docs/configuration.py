@@ -32,7 +32,7 @@ SHORT_KEYS = """| short key | value |
 | `steps`, `seeds_per_job`, `device`, `graphs`, `track`, `overwrite` | the keys below |
 | `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
 | `video` | a file of `config/video/` |
-| `title`, `artist`, `year`, `credit` | texts for visitors, on page, wall label and in metadata |
+| `title`, `artist`, `year`, `credit`, `licence` | texts for visitors, on page, wall label and in metadata |
 | `hydra` | any other keys |
 """
 INTRODUCTION = """# Configuration

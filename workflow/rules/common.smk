@@ -16,6 +16,7 @@ from approach.digest import code_digest
 from approach.errors import UserError, one_line
 from approach.planning.estimate import Job, closing_lines, summary_lines
 from approach.sources import sha256_of
+from approach.wording import work_of
 
 # verify tells of lost and changed files itself, all at once; the others have nothing to do with results
 LOOKS_AT_NO_RESULTS = {"verify", "--lint", "--unlock"}
@@ -145,6 +146,24 @@ def get_exhibition_video(wildcards):
     """What a file's making depends on: ProRes knows no rate."""
     rate = ("preset", "mbit", "gop") if wildcards.form == "mp4" else ()
     return get_video("frame", "fill", "height", "captions", *rate)(wildcards)
+
+
+def get_metadata(wildcards):
+    return work_of(PLAN.base, PLAN.name).metadata
+
+
+def get_film_settings(wildcards):
+    return PLAN.candidate_settings(wildcards.film)
+
+
+def get_film_stills(wildcards):
+    settings = PLAN.candidate_settings(wildcards.film)
+    return [f"{PLAN.results}/{setting}/stills.npz" for setting in settings]
+
+
+def get_survey(wildcards):
+    surveyed = wildcards.film in PLAN.surveyed_films()
+    return [f"{PLAN.results}/films/{wildcards.film}/panorama.npz"] if surveyed else []
 
 
 def get_player_films(wildcards):

@@ -62,6 +62,18 @@ class Work:
     artist: str
     year: str
     credit: str
+    licence: str
+
+    @property
+    def rights(self) -> str:
+        """Credits and licence, as far as they are known."""
+        return " ".join(f"{said.rstrip('.')}." for said in (self.credit, self.licence) if said)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The tags of a film."""
+        tags = {"title": self.title, "artist": self.artist, "date": self.year, "copyright": self.rights}
+        return {key: value for key, value in tags.items() if value}
 
     @property
     def byline(self) -> str:
@@ -76,5 +88,5 @@ def work_of(config: Mapping, name: str) -> Work:
         config: the configuration, or as much of it as is known.
         name: the experiment's, which stands for a title where there is none.
     """
-    said = {key: config.get(key) or "" for key in ("title", "artist", "year", "credit")}
+    said = {key: config.get(key) or "" for key in ("title", "artist", "year", "credit", "licence")}
     return Work(**{**said, "title": said["title"] or name})

@@ -318,6 +318,8 @@ def _planned(
     options = {**options, "r": _rate(fps), "threads": threads, **COLOURS}
     wanted = {"frames": count, "width": size[0], "height": size[1], "fps": Fraction(_rate(fps)), "pix_fmt": pixels}
     wanted |= {"colours": READ_COLOURS, "audio": 0}
+    tags = enumerate(codec.get("metadata", {}).items())
+    options |= {f"metadata:g:{number}": f"{key}={value}" for number, (key, value) in tags}
     return Planned(whole.filter("setparams", **TAGS), output, options, wanted)  # once more: hstack forgets them
 
 
@@ -328,8 +330,12 @@ def options_of(codec: dict, fps: float) -> dict:
     {preset, mbit, gop}: H.264 at a constant rate of `mbit` Mbit/s for synchronised players: every group of pictures
     closed and `gop` frames long, or a second; the rate's buffer is half a second, so no second holds more than 1.5
     times the rate.
-    {prores: True}: ProRes 422 HQ, 10 bit.
+    {prores: True}: ProRes 422 HQ, 10 bit. {webm: True}: VP9 for the web.
+    With any of them, metadata: the film's tags.
     """
+    if codec.get("webm"):
+        options = {"vcodec": "libvpx-vp9", "crf": 28, "b:v": 0, "row-mt": 1, "deadline": "good", "cpu-used": 4}
+        return {**options, "pix_fmt": "yuv420p", "g": 10 * round(fps)}
     if codec.get("prores"):
         # prores_ks makes the same pictures, to the bit, in five times the time; but it tells the transfer by itself.
         options = {"vcodec": "prores_aw", "profile:v": 3, "vendor": "apl0", "pix_fmt": "yuv422p10le"}

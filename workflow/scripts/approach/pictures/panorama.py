@@ -66,8 +66,8 @@ def panorama(
             return figure.add_axes((x_inches / width, y_inches / height, wide / width, high / height))
 
         axis = place(left, bottom, map_width, map_height)
-        image = _map(axis, found, colours)
-        _trajectories(axis, found)
+        image = draw_map(axis, found, colours)
+        draw_trajectories(axis, found)
         axis.set_xlabel("distance in the conditioning, along the longest side between two arrivals")
         axis.set_ylabel("and at right angles to it, to the same scale")
         axis.tick_params(colors=QUIET, length=3)
@@ -107,12 +107,12 @@ def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixel
         figure = Figure(figsize=(pixels / 200, pixels / 200 * (y[-1] - y[0]) / (x[-1] - x[0])))
         FigureCanvasAgg(figure)
         axis = figure.add_axes((0, 0, 1, 1))
-        _map(axis, found, colours)
+        draw_map(axis, found, colours)
         axis.set_axis_off()
         save(figure, path, 200)
 
 
-def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
+def draw_map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     """The relief: colour for height, light from the north-west for slope, contour lines for numbers."""
     x, y, surface = found["x"], found["y"], found["surface"]
     fine_x, fine_y = (np.linspace(side[0], side[-1], FINE * (len(side) - 1) + 1) for side in (x, y))
@@ -155,7 +155,7 @@ def _map(axis: Axes, found: Mapping[str, np.ndarray], colours: str):
     return axis.imshow(surface, cmap=palette, norm=scale, extent=extent, visible=False)
 
 
-def _trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
+def draw_trajectories(axis: Axes, found: Mapping[str, np.ndarray]) -> None:
     """Each trajectory as a line that is crisp on the plane and dissolves with its distance from it, into fog."""
     gone = fog_distance(found["arrivals"])
     seen = [found[f"trajectory_{number}"] for number in (1, 2, 3)]

@@ -32,7 +32,7 @@ TO_HYDRA = {
     "track": "track",
 }
 # Texts for visitors, taken literally.
-SAID = ("title", "artist", "year", "credit")
+SAID = ("title", "artist", "year", "credit", "licence")
 SHORT_KEYS = [*TO_HYDRA, "name", "target", "seeds", "overwrite", *SAID, "hydra"]
 # Files of the project, relative to its folder.
 OWN_FILES = [("generator", key) for key in ("config", "weights", "class_names", "discriminator")] + [

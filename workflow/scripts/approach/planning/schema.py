@@ -254,6 +254,7 @@ class Config(Section):
     artist: Said = key("who made it, for the same places")
     year: Said = key("when, for the same places")
     credit: Said = key("a line of credits, for the same places")
+    licence: Said = key("under which the work may be used, for the same places")
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = key("the seeds; N means seeds 0 to N-1", min_length=1)
     seeds_per_job: int = key("seeds inverted together in one job", "seeds", ge=1, le=4096)
     steps: int = key("optimiser updates per inversion", "steps", ge=1, le=1_000_000)
