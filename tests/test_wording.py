@@ -40,6 +40,13 @@ def test_the_film_s_command_is_readable_and_means_what_it_says(command):
     assert films["mine"] == {"vary": "trajectory", "of": trajectories}
 
 
+def test_the_film_s_command_asks_for_that_film_only():
+    text = film_command("snakemake --cores 2 all crate --config seeds=3", "study", ["a/1", "b/2", "c/3"])
+    words = shlex.split(text.replace("\\\n", ""))
+    assert words[:4] == ["snakemake", "results/study/films/mine/triptych.mp4", "--cores", "2"]
+    assert "all" not in words and "crate" not in words
+
+
 def test_title_artist_year_and_credit_are_taken_literally():
     said = {"title": "a=b, {c}", "artist": "Ada: L.", "year": 2026}
     words, literal = read_short_keys(said, ROOT / "config")

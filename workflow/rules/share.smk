@@ -69,9 +69,24 @@ rule poster:
 
 rule share:
     input:
-        PLAN.per_film("share/triptych.webm"),
-        PLAN.per_film("share/poster.pdf"),
-
-
-localrules:
-    share,
+        [
+            f"{folder}/{file}"
+            for folder in PLAN.per_film("share")
+            for file in ("triptych.webm", "triptych.webp", "poster.pdf", "card.png")
+        ],
+    output:
+        checksums=f"{PLAN.results}/share.sha256",
+    log:
+        f"logs/{PLAN.name}/share.log",
+    benchmark:
+        f"benchmarks/{PLAN.name}/share.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=get_code("checksums"),
+    script:
+        "../scripts/checksums.py"

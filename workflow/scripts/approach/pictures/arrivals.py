@@ -62,7 +62,7 @@ def film_command(command: str, experiment: str, trajectories: Sequence[str], fil
     """
     quoted = ", ".join(f'"{trajectory}"' for trajectory in trajectories)
     override = f"films.{film}={{vary: trajectory, of: [{quoted}]}}"
-    program, *words = shlex.split(command)
+    program, *words = _without_targets(shlex.split(command))
     given = [place for place, word in enumerate(words) if word.startswith("hydra=")]
     flags = [place for place, word in enumerate(words) if word in ("--config", "-C")]
     if given:
@@ -72,6 +72,17 @@ def film_command(command: str, experiment: str, trajectories: Sequence[str], fil
     else:
         words += ["--config", f"hydra={override}"]
     return command_lines([program, f"results/{experiment}/films/{film}/triptych.mp4", *words])
+
+
+def _without_targets(words: list[str]) -> list[str]:
+    """A command without the files and rules that it asked for: Snakemake takes targets in one place only."""
+    from snakemake.cli import parse_args  # noqa: PLC0415 - slow, and wanted for the page only
+
+    try:
+        targets = parse_args(words[1:])[1].targets
+    except (Exception, SystemExit):  # a profile that is not here, an option of another version
+        return words
+    return [word for word in words if word not in targets]
 
 
 def arrivals_sheet(
