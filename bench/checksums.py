@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the Snakefile does: waiting threads use no processor time
 
 from approach import sources, trajectories  # noqa: E402
 from approach.biggan.config import read_config  # noqa: E402
