@@ -45,7 +45,7 @@ rule all:
     input:
         TRAJECTORIES, expand("results/{setting}/{file}", setting=SETTINGS, file=["losses.csv", "montage.png"]),
         expand("results/{file}", file=WHOLE),
-        expand(f"{FILM}/{{file}}", setting=SETTINGS, file=["film.json", "player.html", "triptych.mp4", "channel-1.mp4",
+        expand(f"{FILM}/{{file}}", setting=SETTINGS, file=["film.json", "viewer.html", "triptych.mp4", "channel-1.mp4",
             "channel-2.mp4", "channel-3.mp4", "panorama.png", "itinerary.png"])
 """
 # rule: input; output (what a rule has besides is what the comparison is about)
@@ -77,9 +77,9 @@ RULES = {
         'expand(f"{FILM}/frames/{{channel}}.mkv", channel=[1, 2, 3], allow_missing=True)',
         'f"{FILM}/triptych.mp4", expand(f"{FILM}/channel-{{n}}.mp4", n=[1, 2, 3], allow_missing=True)',
     ),
-    "player": (
+    "viewer": (
         'f"{FILM}/triptych.mp4", expand(f"{FILM}/channel-{{n}}.mp4", n=[1, 2, 3], allow_missing=True)',
-        'f"{FILM}/player.html"',
+        'f"{FILM}/viewer.html"',
     ),
     "survey": ('BATCH_FILES[:1], f"{FILM}/film.json"', 'f"{FILM}/panorama.npz"'),
     "panorama": ('f"{FILM}/panorama.npz"', 'f"{FILM}/panorama.png"'),
@@ -176,7 +176,7 @@ def finished(folder: Path, settings: int = 10) -> dict:
     for name in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.name == "player":
+        if path.name == "viewer":
             path.mkdir()
         elif path.suffix == ".safetensors":
             save_file({"nothing": np.zeros(1, np.float32)}, path)

@@ -215,7 +215,7 @@ def test_three_windows_keep_step(exhibition, screen, record_property):
     seen = np.array(seen)
     length = 5 * FPS
     apart = (seen[:, 1:] - seen[:, :1] + length // 2) % length - length // 2
-    record_property("frames apart", {"mean": np.abs(apart).mean(), "most": int(np.abs(apart).max())})
+    record_property("frames apart", {"mean": float(np.abs(apart).mean()), "most": int(np.abs(apart).max())})
     print(f"frames apart: {np.abs(apart).mean():.2f} on average, {np.abs(apart).max()} at most, {len(seen)} looks")
     assert len(np.unique(seen[:, 0])) > 20, "the film runs"
     assert np.abs(np.median(apart, axis=0)).max() <= 1

@@ -242,7 +242,9 @@ def get_summary():
     batches = planned.intersection(PLAN.all_batch_files())
     jobs = [Job(job.rule.name, job.threads) for job in jobs]
     return "\n".join(
-        summary_lines(PLAN, batches, jobs, workflow.cores or os.cpu_count())
+        summary_lines(
+            PLAN, batches, jobs, workflow.resource_settings.cores or os.cpu_count()
+        )
     )
 
 
