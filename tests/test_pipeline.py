@@ -37,8 +37,9 @@ SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_words):
-    """A finished sweep of two losses, and its crate."""
-    workflow = Workflow(tmp_path_factory.mktemp("sweep"), tiny_words)
+    """A finished sweep of two losses, and its crate: a film of the starts of each, and one by rank of the first."""
+    words = f"{tiny_words} films.finds={{vary:rank,loss:l2}}"
+    workflow = Workflow(tmp_path_factory.mktemp("sweep"), words)
     workflow.result = workflow.done("all", "crate", **SWEEP)
     return workflow
 
@@ -84,7 +85,7 @@ def test_the_readme_of_the_results_names_every_column(results):
 
 def test_the_terminal_says_what_comes_and_what_came(finished):
     said = finished.result.stderr
-    assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to invert; 2 films" in said
+    assert "2 settings x 3 seeds = 6 trajectories of 6 steps, 6 of them to invert; 3 films" in said
     assert re.search(
         r"the whole run: about [^(]* on 2 cores, the inversions .* of it \(a guess from this machine", said
     )
@@ -155,6 +156,18 @@ def test_the_films_are_in_step(results):
     assert "names three values of seed" in choice["why"]
 
 
+def test_films_of_the_same_three_share_frames_and_survey(results, finished):
+    """Of three seeds, the film by rank shows those of the film of the starts, in whatever order."""
+    starts, finds = (results / "films" / name for name in (f"starts+{SETTINGS[0]}", "finds+lr~0.05"))
+    seeds = [channel["seed"] for channel in json.loads((finds / "film.json").read_text())["channels"]]
+    assert sorted(seeds) == [0, 1, 2]
+    frames = [(finds / "frames" / f"{channel}.mkv").read_bytes() for channel in (1, 2, 3)]
+    assert frames == [(starts / "frames" / f"{seed + 1}.mkv").read_bytes() for seed in seeds]
+    assert finished.result.stderr.count("frames, made for another film") == 3
+    assert (finds / "panorama.npz").read_bytes() == (starts / "panorama.npz").read_bytes()
+    assert finished.result.stderr.count("surveyed for another film") == 1
+
+
 def test_the_record_says_what_made_it(results):
     record = yaml.safe_load((results / "experiment.yaml").read_text())
     assert record["configuration"]["steps"] == 6
@@ -172,14 +185,14 @@ def test_pictures_have_their_size(results):
     assert preview.height == 3 * 96
 
 
-ENCODING = {"encode": 2, "invert": 0, "render": 0, "stills": 0, "survey": 0}
+ENCODING = {"encode": 3, "invert": 0, "render": 0, "stills": 0, "survey": 0}
 CHANGES = [
     ("captions", {}, "video.captions=[step,loss]", ENCODING),
     ("quality", {}, "video.crf=30", ENCODING),
     ("another rate", {"lr": "0.05,0.1"}, "", {"invert": 2}),
     ("a loss less", {"loss": "l2"}, "", {"invert": 0}),
-    ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 0}),
-    ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 2}),
+    ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 1}),  # of the film by rank
+    ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 3}),
 ]
 
 
@@ -195,8 +208,8 @@ def test_the_next_estimate_is_what_this_run_took(finished, root, monkeypatch):
     plan = make_plan({**SWEEP, "hydra": finished.words}, root)
     taken, jobs = 0.0, []
     for file in (finished.folder / "benchmarks" / "sweep").rglob("*.tsv"):
-        rule = "invert" if file.parent.name == "invert" else file.stem
-        threads = 2 if rule in ("render", "survey", "encode") else 1
+        rule = "invert" if file.parent.name == "invert" else file.stem.replace("-", "_")
+        threads = 2 if rule in ("frame_distance", "render", "survey", "encode") else 1
         jobs.append(Job(rule, threads))
         taken += threads * benchmark_seconds(file) / 2
     (low, high), (inverting, _), source = run_seconds(plan, jobs, 6, 2)
@@ -211,7 +224,7 @@ def test_nothing_runs_twice(finished):
 
 def test_the_frame_rate_renders_again_and_inverts_nothing(finished):
     jobs = finished.planned(**SWEEP, hydra="video.fps=20")
-    assert jobs["render"] == 2
+    assert jobs["render"] == 3
     assert not {"invert", "stills", "losses"} & set(jobs)
 
 

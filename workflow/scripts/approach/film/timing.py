@@ -67,6 +67,7 @@ def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> n
     ]
     if not moving:
         return even
+    moving.sort(key=lambda one: one[2])  # sums depend on their order: the same three in another film, the same moments
     at, best, best_spread = even, even, np.inf
     for done in range(ROUNDS):
         change = np.mean([_distances_at(known, of, at) / length for known, of, length in moving], axis=0)
