@@ -72,8 +72,8 @@ def invert_ours(task: Task, begin: Latents, steps: int, optimizer: dict, precisi
     began = time.perf_counter()
     seeds = list(range(len(begin.z)))
     search = yaml.safe_load((ROOT / "config" / "search" / "descent.yaml").read_text(encoding="utf-8"))["search"]
-    wanted = {"search": search, "device": "cpu", "precision": precision, "threads": torch.get_num_threads(), "steps": steps,
-              "compile": "auto", "graphs": False, "micro_batch": None}  # fmt: skip
+    wanted = {"device": "cpu", "precision": precision, "threads": torch.get_num_threads(), "steps": steps,
+              "search": search, "compile": "auto", "graphs": False, "micro_batch": None}  # fmt: skip
     decisions = decide(wanted, seeds, task.config)
     generator = load_generator(task.weights, task.config, truncation=TRUNCATION, precision=precision)
     generator.set_compiled(decisions["compiled"])

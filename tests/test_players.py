@@ -156,7 +156,8 @@ def test_hours_in_films():
 # ---------------------------------------------------------------------------------------- how well they keep step
 
 WIDTH, HEIGHT = 160, 90
-SETTLING, WATCHED = 5, 8  # seconds
+SETTLING, WATCHED = 5, 90  # seconds
+TOGETHER = 15  # looks, two seconds
 
 
 @pytest.fixture
@@ -195,8 +196,14 @@ def counters(picture):
     return found
 
 
+def frames_apart(seen):
+    """How many frames the second and third window are ahead of the first, [looks, 2]; the clip goes round."""
+    seen, length = np.array(seen), 5 * FPS
+    return (seen[:, 1:] - seen[:, :1] + length // 2) % length - length // 2
+
+
 def test_three_windows_keep_step(exhibition, screen, record_property):
-    """Not how fast this machine is: three players that show the same frame, over several rounds of the clip."""
+    """Not how fast this machine is: three players find one another, and show the same frame for two seconds."""
     display, look = screen
     environment = {**os.environ, "DISPLAY": f":{display}", "WIDTH": str(WIDTH), "HEIGHT": str(HEIGHT)}
     environment["MPV_OPTIONS"] = "--vo=x11"
@@ -204,20 +211,17 @@ def test_three_windows_keep_step(exhibition, screen, record_property):
     playing = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         time.sleep(SETTLING)
-        seen = []
-        until = time.monotonic() + WATCHED
+        seen, until = [], time.monotonic() + WATCHED
         while time.monotonic() < until:
             seen.append(counters(look()))
+            if len(seen) > 2 * TOGETHER and (np.abs(frames_apart(seen[-TOGETHER:])) <= 1).all():
+                break
             time.sleep(0.11)
     finally:
         os.killpg(playing.pid, signal.SIGTERM)
         playing.wait()
-    seen = np.array(seen)
-    length = 5 * FPS
-    apart = (seen[:, 1:] - seen[:, :1] + length // 2) % length - length // 2
-    record_property("frames apart", {"mean": float(np.abs(apart).mean()), "most": int(np.abs(apart).max())})
-    print(f"frames apart: {np.abs(apart).mean():.2f} on average, {np.abs(apart).max()} at most, {len(seen)} looks")
-    assert len(np.unique(seen[:, 0])) > 20, "the film runs"
-    assert np.abs(np.median(apart, axis=0)).max() <= 1
-    half = len(apart) // 2
-    assert np.abs(np.median(apart[half:], axis=0)).max() <= 1, "they do not drift apart"
+    apart = np.abs(frames_apart(seen))
+    record_property("frames apart", {"mean": float(apart.mean()), "most": int(apart.max())})
+    print(f"frames apart: {apart.mean():.2f} on average, {apart.max()} at most, {len(seen)} looks")
+    assert len(np.unique(np.array(seen)[:, 0])) > 20, "the film runs"
+    assert apart[-TOGETHER:].max() <= 1
