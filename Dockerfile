@@ -21,9 +21,9 @@ COPY config ./config
 COPY profiles ./profiles
 COPY resources ./resources
 
-RUN useradd --create-home visitor && mkdir /work && chown visitor /work
+RUN useradd --create-home visitor && mkdir /work && chown visitor /work && mkdir --mode=1777 /approach/home
 # HOME and caches can be written by whatever user `docker run --user` names.
-ENV PATH=/approach/.venv/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/approach/.venv/bin:$PATH HOME=/approach/home MPLCONFIGDIR=/approach/home/matplotlib PYTHONDONTWRITEBYTECODE=1
 USER visitor
 WORKDIR /work
 ENTRYPOINT ["snakemake", "--snakefile", "/approach/workflow/Snakefile", "--workflow-profile", "/approach/profiles/default"]
