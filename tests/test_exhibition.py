@@ -18,7 +18,7 @@ from approach.film.exhibition import (
     wrong,
 )
 from approach.film.probe import read_frames
-from helpers.frames import noise, number_of, numbered
+from helpers.frames import noise, number_of, numbered, numbered_channels
 
 HEIGHT, FPS, COUNT = 180, 25, 60
 VIDEO = {"frame": "16:9", "fill": "black", "height": HEIGHT, "gop": None}
@@ -30,9 +30,7 @@ BT709 = {"range": "tv", "matrix": "bt709", "primaries": "bt709", "transfer": "ie
 def made(tmp_path_factory):
     """All files of a small exhibition, whose channels count their frames, each from a number of its own."""
     folder = tmp_path_factory.mktemp("exhibition")
-    sources = [folder / f"{channel}.mkv" for channel in range(3)]
-    for channel, source in enumerate(sources):
-        write_frames(numbered(COUNT + 100 * channel)[100 * channel :], source, fps=FPS, count=COUNT)
+    sources = numbered_channels(folder, FPS, COUNT)
     for screen, channels in SCREENS.items():
         for form, codec in (("mp4", H264), ("mov", PRORES)):
             encode_film(

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from approach.film.encode import encode_film, encode_frames, write_frames
+from approach.film.encode import encode_film, encode_frames
 from approach.film.exhibition import (
     COUNTER_BITS,
     SCREENS,
@@ -39,7 +39,7 @@ from approach.film.exhibition import (
 )
 from approach.film.players import PLAYERS, lay_out, repeat_film, repeats
 from approach.film.probe import read_film, read_frames
-from helpers.frames import numbered
+from helpers.frames import numbered_channels
 
 FPS, COUNT, TIMES = 25, 30, 4
 VIDEO = {"frame": "16:9", "fill": "black", "height": 90, "mbit": 1, "preset": "veryfast", "gop": 5}
@@ -49,9 +49,7 @@ VIDEO = {"frame": "16:9", "fill": "black", "height": 90, "mbit": 1, "preset": "v
 def exhibition(tmp_path_factory):
     """Films of three screens and a wide one, repeated; line-up clips of 5 s; and the players' folders."""
     folder = tmp_path_factory.mktemp("exhibition")
-    sources = [folder / f"{channel}.mkv" for channel in range(3)]
-    for channel, source in enumerate(sources):
-        write_frames(numbered(COUNT + 100 * channel)[100 * channel :], source, fps=FPS, count=COUNT)
+    sources = numbered_channels(folder, FPS, COUNT)
     films, line_ups = {}, {}
     for screen, channels in SCREENS.items():
         once, films[screen] = folder / f"{screen}.mp4", folder / "repeated" / f"{screen}.mp4"

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from approach.film.encode import write_frames
+
 
 def noise(count, height=66, width=70, seed=0):
     source = np.random.default_rng(seed)
@@ -17,6 +19,14 @@ def numbered(count, size=64):
             np.array(bits, np.uint8).reshape(4, 4, 1).repeat(3, axis=2).repeat(size // 4, 0).repeat(size // 4, 1) * 255
         )
     return frames
+
+
+def numbered_channels(folder, fps, count):
+    """Three channels' frames without loss, counted from 0, 100 and 200 on."""
+    sources = [folder / f"{channel}.mkv" for channel in range(3)]
+    for channel, source in enumerate(sources):
+        write_frames(numbered(count + 100 * channel)[100 * channel :], source, fps=fps, count=count)
+    return sources
 
 
 def number_of(picture):
