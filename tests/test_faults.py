@@ -357,6 +357,7 @@ with job({str(tmp_path / "logs" / "invert.log")!r}, "invert") as log:
     assert result.returncode == 1
     lines = result.stderr.splitlines()
     assert lines == ["[invert] a line", "[invert] error: File too large; make room, and the same command goes on"]
+    assert "Traceback" not in (tmp_path / "logs" / "invert.log").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 

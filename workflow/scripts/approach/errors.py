@@ -10,13 +10,18 @@ class UserError(Exception):
     """Something the user can mend: the message names the file or key, and the remedy, in one line."""
 
 
+def lacks_room(error: BaseException) -> bool:
+    """Whether an error means that the disk, a quota or a file's size limit is full."""
+    return isinstance(error, OSError) and error.errno in NO_ROOM
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line of at most 500 characters, with control characters escaped.
 
     The end of a long message stays, since the remedy is there.
     """
     text = str(error).strip()
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if lacks_room(error):
         named = f"{error.filename}: " if error.filename else ""
         text = f"{named}{error.strerror}; make room, and the same command goes on"
     elif not isinstance(error, UserError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from approach.errors import UserError, one_line
+from approach.errors import UserError, lacks_room, one_line
 
 logger = logging.getLogger("approach")
 
@@ -37,7 +37,7 @@ def job(log_file: str, title: str) -> Iterator[logging.Logger]:
         logger.handlers = [to_file, to_terminal]
         yield logger
     except Exception as error:
-        if not isinstance(error, UserError):
+        if not isinstance(error, UserError) and not lacks_room(error):
             with suppress(OSError), path.open("a", encoding="utf-8") as file:
                 file.write(traceback.format_exc())
         logger.error("error: %s", one_line(error))
