@@ -30,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -438,7 +439,7 @@ class Soak:
             process = subprocess.Popen(
                 self.workflow.command(*options, **self.keys),
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": ""},
+                env={**os.environ, "PYTHONPATH": "", "PYTHONFAULTHANDLER": "1"},
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -447,12 +448,28 @@ class Soak:
             self.strike(process, files, rule, stage, blows, found)
             found.code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self.problem(stage, f"the command still runs after {PATIENCE:.0f} s", words.read_text(errors="replace"))
-            os.killpg(process.pid, signal.SIGKILL)
-            found.code = process.wait()
+            found.code = self.end_hanging(process, stage, words)
         found.text = words.read_text(errors="replace")
         words.unlink()
         return found
+
+    def end_hanging(self, process: subprocess.Popen, stage: str, words: Path) -> int:
+        """Kill a command that does not end: a problem, unless Snakemake waits for itself.
+
+        A SIGTERM that arrives while Snakemake 9 selects jobs makes its handler wait for the lock that the code below it
+        holds (JobScheduler.exit_gracefully): what SIGABRT makes it print tells.
+        """
+        process.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        text = words.read_text(errors="replace")
+        if re.search(r"most recent call first\):\n.*in exit_gracefully\n", text):
+            self.note("deaf", stage=stage)
+        else:
+            self.problem(stage, f"the command still runs after {PATIENCE:.0f} s", text)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
 
     def strike(
         self, process: subprocess.Popen, files: list[str], rule: str, stage: str, blows: list[Blow], found: Attempt
@@ -703,7 +720,8 @@ def report(entries: list[dict]) -> int:
         print(pd.crosstab(table["stage"], table["phase"]).to_string())
     others = Counter(entry["kind"] for entry in entries if entry["kind"] not in ("kill", "problem", "round"))
     print(f"locks with a line that says how to go on: {others['unlock']}; ", end="")
-    print(f"stopped in one line beside an orphan: {others['refused beside an orphan']}")
+    print(f"stopped in one line beside an orphan: {others['refused beside an orphan']}; ", end="")
+    print(f"Snakemake waiting for its own lock after SIGTERM: {others['deaf']}")
     none = [stage for stage in STAGES if not any(kill["stage"] == stage for kill in kills)]
     print(f"{len(problems)} problems" + (f"; no kill landed in: {', '.join(none)}" if none else ""))
     for entry in problems:
