@@ -26,7 +26,7 @@ SHORT_KEYS = """| short key | value |
 | `generator` | a file of `config/generator/` |
 | `loss` | a file of `config/loss/`; several make a sweep |
 | `optimizer` | a file of `config/optimizer/` |
-| `start` | a file of `config/start/`; several make a sweep |
+| `start` | a file of `config/start/`; several make a sweep; or what `start.from` takes (below) |
 | `search` | a file of `config/search/`; several make a sweep |
 | `lr` | `optimizer.lr`; several make a sweep |
 | `steps`, `seeds_per_job`, `device`, `graphs`, `track`, `overwrite` | the keys below |
@@ -140,8 +140,9 @@ def page() -> str:
         sections.setdefault(name.rpartition(".")[0] or "config.yaml", []).append(row)
     lines = [INTRODUCTION.replace("{short_keys}", SHORT_KEYS)]
     for head, rows in sections.items():
-        where = f"`config/{head}/`: {', '.join(choices[head])}." if head in choices else "`config/config.yaml`."
-        lines += [f"\n## {head}\n", where + (" It can be swept." if head in SWEEPABLE else ""), ""]
+        group = head.partition(".")[0]
+        where = f"`config/{group}/`: {', '.join(choices[group])}." if group in choices else "`config/config.yaml`."
+        lines += [f"\n## {head}\n", where + (" It can be swept." if {head, group} & {*SWEEPABLE} else ""), ""]
         lines += ["| key | default | allowed | unit | meaning |", "| --- " * 5 + "|", *rows]
     return "\n".join(lines) + "\n"
 

@@ -17,9 +17,11 @@ from approach.errors import UserError
 from approach.pictures.arrivals import film_command
 from approach.planning import plan
 from approach.planning.checks import check_before_jobs
+from approach.sources import sha256_of
 from approach.trajectories import read_trajectory
 from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import count_jobs
+from helpers.trajectories import store
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 PAGES.remove("docs/study-generator.md")  # its commands are those of study/Snakefile
@@ -68,7 +70,10 @@ def reader(tmp_path_factory):
     models.mkdir(parents=True)
     for name in ("config.json", "generator.safetensors", "classes.json"):
         (models / name).symlink_to(ROOT / "resources" / "study" / name)
-    Image.new("RGB", (80, 60), "teal").save(folder / "me.jpg")
+    for picture, colour in (("me", "teal"), ("you", "brown")):
+        Image.new("RGB", (80, 60), colour).save(folder / f"{picture}.jpg")
+    weights = sha256_of(ROOT / "resources" / "study" / "generator.safetensors")
+    store(folder / "results/sketch/loss~l1-ssim+lr~0.05", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
     return folder
 
 

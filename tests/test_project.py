@@ -38,7 +38,9 @@ def test_conda_users_get_the_lock(root):
     assert "python =3.11" in dependencies
 
 
-@pytest.mark.parametrize(("env", "rules"), [("inversion", {"fetch", "prepare_target", "invert"})])
+@pytest.mark.parametrize(
+    ("env", "rules"), [("inversion", {"fetch", "prepare_target", "prepare_start", "invert_start", "invert"})]
+)
 def test_only_what_makes_trajectories_uses_the_inversions_environment(root, env, rules):
     using = set()
     for file in (root / "workflow" / "rules").glob("*.smk"):

@@ -104,6 +104,12 @@ VALUES = {
     "the steps": ({"steps": 5}, "", INVERTED),
     "the warm-up": ({}, "optimizer.warmup=0.2", INVERTED),
     "the loss's weight": ({}, "loss.terms.l2=2", INVERTED),
+    "a start that is a picture": (
+        {"start": "picture:copies/same.png"},
+        "",
+        f"prepare_start invert_start {INVERTED}",
+    ),
+    "the search of such a start, where there is none": ({}, "start.picture.steps=9", TOLD),
     "the deviation of the starts": ({}, "start.logit_std=2", INVERTED),
     "the truncation": ({}, "generator.truncation=0.5", INVERTED),
     "the target's path, spelled otherwise": ({"target": "./target.png"}, "", TOLD),

@@ -123,9 +123,9 @@ def test_a_free_embedding_has_no_shares_and_its_pool_is_told(tmp_path):
     write_trajectories(tmp_path / "4.safetensors", [4], z[None], np.repeat(z[None], 1, axis=0), metadata)
     trajectory = read_trajectory(tmp_path / "4.safetensors", 4)
     kept, dropped = start_rows([trajectory], NAMES)
-    assert set(kept) == {"seed", "z_norm", "order", "dropped_at", "dropped_loss"}
+    assert set(kept) == {"seed", "z_norm", "begins", "order", "dropped_at", "dropped_loss"}
     assert (kept["order"], kept["dropped_at"]) == (5, None)
-    assert dropped == {"seed": 4, "order": 3, "dropped_at": 2, "dropped_loss": 0.5}
+    assert dropped == {"seed": 4, "begins": "random", "order": 3, "dropped_at": 2, "dropped_loss": 0.5}
     shares = class_shares(trajectory, len(NAMES))
     assert shares.shape == (7, len(NAMES)) and not shares.any()
     streams = itinerary_streams([shares, classes, shares], NAMES)

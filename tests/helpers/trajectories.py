@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from approach.batch_labels import label
+from approach.trajectories import write_trajectories
+
 STEPS = 120
 NAMES = ["lighthouse, beacon", "shore", "alp", "cliff", "dock", "lake", "tree", "lamp", "snow", "road"]
 
@@ -26,3 +29,22 @@ def slowing_trajectory(seed):
     logits = source.normal(size=10) + progress * source.normal(size=10) * 2
     classes = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return z.astype(np.float32), classes.astype(np.float32)
+
+
+def store(folder, seeds, steps=6, generator=None, **metadata):
+    """A finished trajectory file of invented latents.
+
+    Args:
+        folder: of the setting.
+        seeds: N seeds.
+        steps: of each.
+        generator: the sha256 of the weights that made them.
+        metadata: what else it says.
+    """
+    file = folder / "trajectories" / f"{label(seeds)}.safetensors"
+    file.parent.mkdir(parents=True)
+    z, classes = (np.stack(part) for part in zip(*(random_trajectory(steps, seed) for seed in seeds), strict=True))
+    made = {"seeds": seeds, "steps": steps, "status": ["ok"] * len(seeds), "last_step": [steps] * len(seeds)}
+    made |= {"latent": {"classes": "softmax"}, "truncation": 1.0, "made_from": {"generator": {"sha256": generator}}}
+    write_trajectories(file, seeds, z, classes, {**made, **metadata})
+    return file

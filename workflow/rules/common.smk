@@ -80,7 +80,43 @@ def get_picture(wildcards, input):
 
 
 def get_inversion_files(wildcards):
-    return PLAN.inversion_files(wildcards.setting)
+    files = PLAN.inversion_files(wildcards.setting)
+    return {**files, **PLAN.start_inputs(wildcards.setting, wildcards.seeds)}
+
+
+def get_begin(wildcards, input):
+    """Where the inversions start, unless at random; not tracked, since their configuration says which latents it is."""
+    return PLAN.begin(wildcards.setting)
+
+
+def get_start_picture(wildcards):
+    return PLAN.target_files(PLAN.starts[wildcards.start])
+
+
+def get_start_picture_file(wildcards, input):
+    return picture_file(PLAN.starts[wildcards.start])
+
+
+def get_start_target(wildcards):
+    return PLAN.target_config(PLAN.starts[wildcards.start])
+
+
+def get_start_files(wildcards):
+    return PLAN.start_files(wildcards.start)
+
+
+def get_start_config(wildcards):
+    return planning.inversion_config(PLAN.starts[wildcards.start])
+
+
+def get_start_labels(wildcards):
+    start = f"starts/{wildcards.start}"
+    return {
+        "experiment": PLAN.name,
+        "setting": start,
+        "batch": wildcards.seeds,
+        "generator": PLAN.base["generator"]["name"],
+    }
 
 
 def get_inversion_config(wildcards):

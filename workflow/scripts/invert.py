@@ -5,11 +5,17 @@ from pathlib import Path
 from approach.batch_labels import checkpoint_of, members
 from approach.inversion.batch import Sources, invert
 from approach.inversion.checkpoint import Interrupted
+from approach.inversion.starts import Begin
 from approach.job import job
 
-with job(snakemake.log[0], f"invert {snakemake.wildcards.setting} {snakemake.wildcards.seeds}") as log:
+labels, found = snakemake.params.labels, snakemake.params.get("begin")
+with job(snakemake.log[0], f"invert {labels['setting']} {snakemake.wildcards.seeds}") as log:
     trajectories = Path(snakemake.output.trajectories)
     sources = {name: Path(path) for name, path in snakemake.input.items()}
+    begin = None
+    if found:
+        sources["start"] = sources.get("start") or Path(found["file"])
+        begin = Begin(found["said"], sources["start"], found["seed"], found["step"])
     try:
         invert(
             members(snakemake.wildcards.seeds),
@@ -19,8 +25,11 @@ with job(snakemake.log[0], f"invert {snakemake.wildcards.setting} {snakemake.wil
             trajectories,
             Path(snakemake.output.table),
             checkpoint_of(trajectories),
-            snakemake.params.labels,
+            labels,
+            begin,
         )
+        if start := snakemake.input.get("start"):  # Snakemake has recorded its inversion: the state may go
+            checkpoint_of(Path(start)).unlink(missing_ok=True)
     except Interrupted as why:
         log.warning("%s", why)
         raise SystemExit(1) from None

@@ -32,14 +32,14 @@ from approach.inversion.checkpoint import Interrupted, Watch, only_writer, read_
 from approach.inversion.descent import State, columns
 from approach.inversion.preview import Preview
 from approach.inversion.search import begin_search, draw_starts, embedded, run_search
-from approach.inversion.starts import Latents, sample_starts
+from approach.inversion.starts import Begin, Latents, sample_starts, stored_latents
 from approach.job import Pace
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
 from approach.stages import units_of
 from approach.target import Target, made_from, read_target
-from approach.trajectories import write_trajectories
+from approach.trajectories import read_metadata, write_trajectories
 from approach.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Sources:
     discriminator: Path | None = None
     discriminator_config: Path | None = None
     backbone: Path | None = None
+    start: Path | None = None  # the trajectories at which the inversion starts, where it does
 
     def digests(self) -> dict[str, str]:
         """sha256 of every file."""
@@ -107,6 +108,7 @@ def invert(
     log_table: Path,
     checkpoint: Path,
     labels: dict,
+    begin: Begin | None = None,
 ) -> None:
     """Invert a batch of seeds and write its trajectories and log.
 
@@ -122,6 +124,7 @@ def invert(
         log_table: the .csv to write, a row per seed and step.
         checkpoint: where the state is kept meanwhile.
         labels: what else the metadata says (experiment, setting, batch, target).
+        begin: where it starts, unless at random; its file is sources.start.
 
     Raises:
         UserError: a source is wrong, another process inverts this batch, or the device it was begun on is gone.
@@ -142,13 +145,14 @@ def invert(
             preview = Preview(trajectories.with_suffix(".preview.png"), sources.target, seeds, config["steps"])
             pace = Pace(config["steps"] + 1, state.step if state else 0)
             keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, preview, watch, pace)
-            state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper)
+            state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper, begin)
             write_checkpoint(checkpoint, state, decisions, fingerprint)
         metadata = {
             **labels,
             **made_with(seeds, config, code, sources, digests),
             **decisions,
             **outcome(state),
+            **({"begins": begins_at(begin, seeds)} if begin else {}),
             "arrival_loss_float32": arrival_losses(state, weights, architecture, config, sources, decisions),
         }
         write_log(log_table, seeds, state, columns(config["loss"]), names)
@@ -203,6 +207,7 @@ def optimise(
     architecture: GeneratorConfig,
     names: list[str],
     keeper: "Keeper",
+    at: Begin | None = None,
 ) -> State:
     """Load the networks and search from the state, or from the seeds' starts where there is none, to the last step."""
     device, precision, compiled = (decisions[key] for key in ("device", "precision", "compiled"))
@@ -220,6 +225,10 @@ def optimise(
     draw = draw_starts(config["start"], config["truncation"], generator.config.z_dim, names, to_latents)
 
     def begin() -> State:
+        if at:
+            first, free = stored_latents(at, seeds, config["start"]["temperature"])
+            first = first.to(device, outer_dtype(precision)) if free else to_latents(first)
+            return State.begin(first, config["steps"], width)
         if config["search"]["pool"] == 1:
             first = first_latents(seeds, config, generator, names, read_target(sources.target), decisions)
             return State.begin(to_latents(first), config["steps"], width)
@@ -389,6 +398,16 @@ def made_with(seeds: list[int], config: dict, code: str, sources: Sources, diges
         "code": code,
         "versions": {"approach": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def begins_at(begin: Begin, seeds: list[int]) -> dict:
+    """The metadata of a start that is stored: where it was found, and for a picture how near it each start is."""
+    made = read_metadata(begin.file)
+    told = {"from": begin.said, "of": [seed if begin.seed is None else begin.seed for seed in seeds]}
+    if begin.seed is not None:
+        return {**told, "step": begin.step}
+    places = [made["seeds"].index(seed) for seed in seeds]
+    return {**told, "loss": made["loss"], "arrival_loss": [made["arrival_loss_float32"][place] for place in places]}
 
 
 def outcome(state: State) -> dict:

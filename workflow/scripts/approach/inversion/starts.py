@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from approach.biggan.sampling import truncated_normal
 from approach.classes import class_index
+from approach.trajectories import TrajectoryFile
 
 
 class Latents(NamedTuple):
@@ -91,3 +93,43 @@ def sample_starts(
                 best, nearest = drawn[index], float(far[index])
         found.append(best)
     return Latents(*(torch.stack(part) for part in zip(*found, strict=True)))
+
+
+class Begin(NamedTuple):
+    """Stored latents at which inversions start: those of one seed and step, or of each seed's own arrival."""
+
+    said: str  # what start.from says
+    file: Path
+    seed: int | None  # None: each seed's own
+    step: int  # -1: the arrival
+
+
+def stored_latents(begin: Begin, seeds: list[int], temperature: float) -> tuple[Latents, bool]:
+    """The latents that a trajectory file holds, for a batch of seeds.
+
+    z is what was stored. A class vector is stored as shares, and the logits that give them (up to a constant, which the
+    softmax does not see) are found from them: the shares come out the same but for float32's rounding.
+
+    Args:
+        begin: which latents.
+        seeds: N seeds.
+        temperature: of the softmax that turns logits into class probabilities.
+
+    Returns:
+        z [N, z_dim] and logits [N, C] in float32, or in the place of the logits class embeddings [N, E]; and whether
+        it is these.
+
+    Raises:
+        UserError: the file does not hold what is asked for.
+    """
+    file = TrajectoryFile(begin.file)
+    found = [file.trajectory(seed if begin.seed is None else begin.seed) for seed in seeds]
+    z, classes = (
+        torch.stack([torch.from_numpy(part[begin.step].copy()) for part in parts])
+        for parts in zip(*((one.z, one.classes) for one in found), strict=True)
+    )
+    if found[0].embedded:
+        return Latents(z, classes), True
+    shares = classes.double().clamp_min(torch.finfo(torch.float32).tiny)
+    logits = temperature * (shares / shares.amax(dim=1, keepdim=True)).log()
+    return Latents(z, logits.float()), False

@@ -54,8 +54,8 @@ def start_rows(trajectories: list[Trajectory], names: list[str]) -> list[dict]:
     """What each start is: |z|, the entropy of the class vector, its top class and that class's probability.
 
     Where the class embedding moves there are no shares, and the last three are missing. `order` is which of the seed's
-    random starts it is. A search that looked at a pool adds a row for each member that was dropped: before which step,
-    and with which loss.
+    random starts it is, `begins` what start.from said. A search that looked at a pool adds a row for each member that
+    was dropped: before which step, and with which loss.
     """
     rows = []
     for trajectory in trajectories:
@@ -73,7 +73,8 @@ def pool_place(trajectory: Trajectory) -> dict:
     """Which of its seed's random starts a trajectory began from; it was not dropped."""
     metadata = trajectory.metadata
     order = metadata.get("orders", [0] * len(metadata["seeds"]))[metadata["seeds"].index(trajectory.seed)]
-    return {"order": order, "dropped_at": None, "dropped_loss": None}
+    begins = metadata.get("begins", {}).get("from", "random")
+    return {"begins": begins, "order": order, "dropped_at": None, "dropped_loss": None}
 
 
 def dropped_rows(trajectory: Trajectory) -> list[dict]:
@@ -81,7 +82,7 @@ def dropped_rows(trajectory: Trajectory) -> list[dict]:
     metadata = trajectory.metadata
     dropped = metadata.get("dropped", [[]] * len(metadata["seeds"]))[metadata["seeds"].index(trajectory.seed)]
     return [
-        {"seed": trajectory.seed, "order": order, "dropped_at": step, "dropped_loss": loss}
+        {"seed": trajectory.seed, "begins": "random", "order": order, "dropped_at": step, "dropped_loss": loss}
         for order, step, loss in reversed(dropped)
     ]
 

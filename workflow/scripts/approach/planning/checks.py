@@ -8,6 +8,7 @@ from approach.classes import class_index, imagenet_names, read_names
 from approach.errors import UserError
 from approach.planning.finished import check_nothing_is_lost, restore_target
 from approach.planning.plan import Plan
+from approach.planning.start_from import check_start
 from approach.sources import is_url
 from approach.target import check_picture
 from approach.trackers import check_installed
@@ -21,6 +22,9 @@ def check_before_jobs(plan: Plan) -> None:
             trajectories made from something else under the same name.
     """
     configs = [setting.config for setting in plan.settings.values()]
+    for config in configs:
+        check_start(config, plan.seeds, plan.results, list(plan.settings))
+    configs += plan.starts.values()
     for key, path in dict.fromkeys(file for config in configs for file in local_files(config).items()):
         if not Path(path).is_file():
             raise UserError(f"{key}={path}: there is no such file")

@@ -54,8 +54,8 @@ def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
         config_dir: config/.
 
     Returns:
-        The overrides, and what Hydra never sees: target, name, seeds, overwrite, title, artist, year, credit, and the
-        experiment's name.
+        The overrides, and what Hydra never sees: target, name, seeds, overwrite, title, artist, year, credit, the
+        experiment's name, and a start that is a trajectory or a picture.
 
     Raises:
         UserError: an unknown key, an empty value, a value that cannot be read.
@@ -72,6 +72,8 @@ def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
             raise UserError(f"{key}= is empty: give it a value, or leave the key out")
         if key == "hydra":
             further += sweep.split_words(_typed(value))
+        elif key == "start" and str(value).startswith(("trajectory:", "picture:")):
+            literal["start.from"] = str(value)
         elif key in TO_HYDRA:
             words.append(f"{TO_HYDRA[key]}={_typed(value)}")
         elif key == "target" and str(value) in sweep.groups(config_dir)["target"] and not Path(str(value)).exists():
@@ -165,6 +167,8 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
     """
     if "target" in literal:
         config["target"] = {**config["target"], "picture": _target(literal["target"]), "sha256": None}
+    if "start.from" in literal:
+        config["start"] = {**config["start"], "from": literal["start.from"]}
     config["seeds"] = read_seeds(literal.get("seeds", config["seeds"]))
     # Snakemake knows only True and False as truth values
     overwrite = literal.get("overwrite", config["overwrite"])

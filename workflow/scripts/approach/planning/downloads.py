@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 from approach.sources import is_url
@@ -38,10 +39,10 @@ def picture_file(config: dict) -> str:
     return f"{DOWNLOADS}/target-{short}-{_file_name(picture)}"
 
 
-def needed_downloads(settings) -> dict[str, dict]:
+def needed_downloads(configs: Iterable[dict]) -> dict[str, dict]:
     """What has to come from a network, if it is not there: file name under resources/downloads -> url and sha256."""
     needed = {}
-    for config in (setting.config for setting in settings):
+    for config in configs:
         generator, target, perceptual = config["generator"], config["target"], config["perceptual"]
         if generator["weights"] is None:
             needed[weights_file(config)] = {"url": generator["url"], "sha256": generator["sha256"]}

@@ -32,10 +32,29 @@ UNSURE = 1.5  # a guess from one machine's figures may be too short by this fact
 # Core-seconds on a core that multiplies REFERENCE 10^9 numbers a second; what computes images comes on top.
 REFERENCE = 95
 TINY = 0.8  # a job that reads, writes and imports no heavy package
-JOBS = {"invert": 5.0, "render": 2.5, "survey": 2.5, "stills": 2.5, "frame_distance": 2.5, "passes": 2.5}
+JOBS = {
+    "invert": 5.0,
+    "invert_start": 5.0,
+    "render": 2.5,
+    "survey": 2.5,
+    "stills": 2.5,
+    "frame_distance": 2.5,
+    "passes": 2.5,
+}
 JOBS |= {"encode": 2.0, "exhibition": 1.5, "line_up": 1.5, "panorama": 5.0, "itinerary": 1.8, "gather_losses": 1.8}
 MEGAPIXEL = 0.016  # encoded
-CHAIN = ("invert", "stills", "trajectory_table", "choose", "timing", "render", "encode", "page", "checksums")
+CHAIN = (
+    "invert_start",
+    "invert",
+    "stills",
+    "trajectory_table",
+    "choose",
+    "timing",
+    "render",
+    "encode",
+    "page",
+    "checksums",
+)
 
 Range = tuple[float, float]
 
@@ -141,7 +160,7 @@ def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tu
     taken = {job.rule: min(job.cores, cores) for job in jobs}
     known = {rule: past[rule] for rule in rules if rule in past}
     guesses = None
-    if (units and not steps) or set(rules).difference(known, ["invert", "all", "fetch"]):
+    if (units and not steps) or set(rules).difference(known, ["invert", "invert_start", "all", "fetch"]):
         guesses = guessed_core_seconds(plan)
     ends = []
     for end in (0, 1):
@@ -149,6 +168,8 @@ def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tu
         for rule in rules:
             if rule == "invert" and steps:
                 each[rule] = taken[rule] * quartiles(steps)[end] * units / rules[rule]
+            elif rule == "invert_start" and steps:
+                each[rule] = taken[rule] * quartiles(steps)[end] * start_units(plan)
             elif rule in known:
                 each[rule] = taken[rule] * quartiles(known[rule])[end]
             elif rule not in ("all", "fetch"):
@@ -196,7 +217,9 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
         for rule, count in megapixels.items():
             seconds[rule] += slower * count * MEGAPIXEL
         together = trajectories / max(1, batches)
-        seconds["invert"] += units * step_core_seconds(architecture, uses_lpips(base), together, speed)
+        step = step_core_seconds(architecture, uses_lpips(base), together, speed)
+        seconds["invert"] += units * step
+        seconds["invert_start"] += start_units(plan) / together * step
         guesses.append({rule: unsure * each for rule, each in seconds.items()})
     return guesses[0], guesses[1]
 
@@ -226,6 +249,14 @@ def duration_range(seconds: Range) -> str:
 def setting_units(setting: Setting) -> float:
     """Images forward and backward that a seed of a setting takes."""
     return units_of(setting.config["search"], setting.config["steps"])
+
+
+def start_units(plan: Plan) -> float:
+    """Images forward and backward that a job takes that inverts the picture of a start, on average."""
+    each = [units_of(config["search"], config["steps"]) for config in plan.starts.values()]
+    batches = sum(len(setting.batches) for setting in plan.settings.values())
+    seeds = len(plan.settings) * len(plan.seeds) / max(1, batches)
+    return seeds * sum(each) / max(1, len(each))
 
 
 def counted_units(plan: Plan, files: Collection[str]) -> float:

@@ -142,7 +142,7 @@ def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
 def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str, str]]:
     """What a trajectory of a setting was made with that this run asks to be otherwise: key -> in words."""
     wanted = json.loads(json.dumps(inversion_config(plan.settings[setting].config)))
-    made, asked = _flat(_as_now(metadata.get("config", wanted))), _flat(wanted)
+    made, asked = ({"start.from": "random", **_flat(one)} for one in (_as_now(metadata.get("config", wanted)), wanted))
     for key in {**made, **asked}:
         if made.get(key) != asked.get(key) and not key.startswith("own."):  # code: inverted again, as other code is
             yield key, f"with {key}={made.get(key)} and not {asked.get(key)}"

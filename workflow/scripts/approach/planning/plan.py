@@ -4,6 +4,8 @@ The Snakefile makes it once per parse. Rules ask it for their files and for the 
 paths are relative to the folder that Snakemake works in.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +13,11 @@ from pathlib import Path
 from approach.errors import UserError
 from approach.own import is_own
 from approach.planning import batches, sweep
-from approach.planning.command_line import finish, read_short_keys
+from approach.planning.command_line import finish, read_short_keys, readable_name
 from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
 from approach.planning.films import film_table
 from approach.planning.own_code import check_own, digests, own_names
+from approach.planning.start_from import is_stored, picture_digest, picture_setting, start_picture, stored
 from approach.sources import is_url, sha256_of
 
 SETTING = r"loss~[A-Za-z0-9._-]+\+lr~[A-Za-z0-9._-]+(\+[A-Za-z0-9._]+~[A-Za-z0-9._-]+)*"
@@ -46,6 +49,9 @@ class Plan:
     axes: dict
     downloads: dict
     notes: list
+    starts: dict = field(
+        default_factory=dict
+    )  # pictures that are inverted first: the start's name -> its configuration
 
     @property
     def name(self) -> str:
@@ -95,21 +101,50 @@ class Plan:
         generator = self.settings[setting].config["generator"]["name"]
         return {"experiment": self.name, "setting": setting, "batch": batch, "generator": generator}
 
+    # Starts that are pictures
+
+    def start_inputs(self, setting: str, batch: str) -> dict[str, str]:
+        """Where a batch of a setting starts, where that is a picture: the same batch's inversion of it."""
+        name = start_name(self.settings[setting].config)
+        return {"start": f"{self.results}/starts/{name}/trajectories/{batch}.safetensors"} if name else {}
+
+    def begin(self, setting: str) -> dict | None:
+        """Which of its file's latents a setting starts at, and how that was typed; None for a random start.
+
+        Seeds that start at a picture have a trajectory each.
+        """
+        config = self.settings[setting].config
+        said = config["start"]["from"]
+        if start_picture(config):
+            return {"said": said, "file": None, "seed": None, "step": -1}
+        if is_stored(config):
+            found = stored(config)
+            return {"said": said, "file": str(found.file), "seed": found.seed, "step": found.step}
+        return None
+
+    def start_files(self, start: str) -> dict[str, str]:
+        """What the picture of a start is inverted with."""
+        config = self.starts[start]
+        files = {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
+        return {**files, "target": f"{self.results}/starts/{start}/target.png"}
+
     # Files that scripts open
 
-    def target_files(self) -> dict[str, str]:
-        """What the target is made from and Snakemake watches.
+    def target_files(self, config: dict | None = None) -> dict[str, str]:
+        """What the target of a configuration (the run's) is made from and Snakemake watches.
 
         A downloaded picture is a rule's product; a person's own is told by its content, in target_config.
         """
-        files = {"architecture": self.base["generator"]["config"]}
-        return {**files, "picture": picture_file(self.base)} if is_url(self.base["target"]["picture"]) else files
+        config = config or self.base
+        files = {"architecture": config["generator"]["config"]}
+        return {**files, "picture": picture_file(config)} if is_url(config["target"]["picture"]) else files
 
-    def target_config(self) -> dict:
-        """How the target is made, and from which picture: its content says so, and not its path."""
-        config = {key: self.base["target"][key] for key in ("fit", "focus")}
-        own = not is_url(self.base["target"]["picture"])
-        return {**config, "sha256": sha256_of(picture_file(self.base))} if own else config
+    def target_config(self, config: dict | None = None) -> dict:
+        """How the target of a configuration (the run's) is made, and from which picture: its content, not its path."""
+        config = config or self.base
+        made = {key: config["target"][key] for key in ("fit", "focus")}
+        own = not is_url(config["target"]["picture"])
+        return {**made, "sha256": sha256_of(picture_file(config))} if own else made
 
     def inversion_files(self, setting: str) -> dict[str, str]:
         """What an inversion of this setting is made from."""
@@ -364,7 +399,12 @@ def make_plan(given: dict, root: Path) -> Plan:
     for key, entry in base["films"].items():
         sweep.validate_video(key, base["video"], entry.get("video", {}))
     films = {film["name"]: film for film in table}
-    return Plan(root, base, planned, films, axes, needed_downloads(planned.values()), notes)
+    starts = {start_name(one.config): picture_setting(one.config) for one in planned.values()}
+    starts.pop(None, None)
+    for config in starts.values():
+        check_combination(config)
+    downloads = needed_downloads([*[setting.config for setting in planned.values()], *starts.values()])
+    return Plan(root, base, planned, films, axes, downloads, notes, starts)
 
 
 def check_combination(config: dict) -> None:
@@ -406,9 +446,27 @@ def inversion_config(config: dict) -> dict:
     """What the inversion uses: whatever changes in it asks for other trajectories."""
     chosen = ("loss", "optimizer", "start", "latent", "search", "steps")
     chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
+    start = {key: value for key, value in config["start"].items() if key not in ("from", "picture")}
+    if is_stored(config):
+        found = stored(config)
+        start["from"] = f"trajectory:{found.seed}@{found.step}:{found.digest}"
+    elif name := start_name(config):
+        start["from"] = f"picture:{name}"
     return {
         "truncation": config["generator"]["truncation"],
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
         **({"own": digests(own_names(config))} if own_names(config) else {}),
         **{key: config[key] for key in chosen},
+        "start": start,
     }
+
+
+def start_name(config: dict) -> str | None:
+    """The name of the picture that a setting starts at, and of how it is inverted; None where it starts elsewhere."""
+    if start_picture(config) is None:
+        return None
+    inverts = picture_setting(config)
+    said = [picture_digest(inverts), inversion_config(inverts), weights_file(config), inverts["target"]]
+    said[-1] = {key: said[-1][key] for key in ("fit", "focus")}
+    short = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{readable_name(start_picture(config))}-{short}"

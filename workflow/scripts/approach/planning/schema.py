@@ -69,18 +69,6 @@ class Optimizer(Section):
     bound: Literal["clamp", "resample", "none"] = key("what happens to a component of z beyond 2 * truncation")
 
 
-class Start(Section):
-    """Where inversions start."""
-
-    classes: list[str] = key("class names, one per seed in turn; []: random class logits")
-    logit_std: float = key("standard deviation of the random class logits", "logits", ge=0, le=100)
-    class_probability: float = key("probability of a named class at the start", gt=0, lt=1)
-    temperature: float = key("temperature of the softmax that turns logits into class probabilities", gt=0, le=100)
-    best_of: int = key(
-        "random starts drawn per seed; the nearest to the target (L2) is kept", "starts", ge=1, le=100_000
-    )
-
-
 class Latent(Section):
     """What moves beside z."""
 
@@ -111,6 +99,35 @@ class Search(Section):
             raise ValueError("members are whole numbers from 1 to the pool's size")
         self.stages = [[int(count), length] for count, length in self.stages]
         return self
+
+
+class StartPicture(Section):
+    """How the picture of start.from=picture:FILE is inverted first."""
+
+    loss: Loss
+    steps: int = key("optimiser updates of its inversion", "steps", ge=1, le=1_000_000)
+    lr: float = key("learning rate of z", gt=0, le=10)
+    warmup: Fraction = key("beginning, in which the learning rate rises linearly", "fraction of steps")
+    decay: Fraction = key("end, in which the learning rate falls to zero as a cosine", "fraction of steps")
+    search: Search
+
+
+class Start(Section):
+    """Where inversions start."""
+
+    from_: str = key(
+        "random; trajectory:RESULTS/SETTING/SEED[@STEP], the latents of a finished one; picture:FILE, inverted first",
+        alias="from",
+        pattern=r"^(random|trajectory:.+/.+/\d+(@\d+)?|picture:.+)$",
+    )
+    classes: list[str] = key("class names, one per seed in turn; []: random class logits")
+    logit_std: float = key("standard deviation of the random class logits", "logits", ge=0, le=100)
+    class_probability: float = key("probability of a named class at the start", gt=0, lt=1)
+    temperature: float = key("temperature of the softmax that turns logits into class probabilities", gt=0, le=100)
+    best_of: int = key(
+        "random starts drawn per seed; the nearest to the target (L2) is kept", "starts", ge=1, le=100_000
+    )
+    picture: StartPicture
 
 
 class Generator(Section):
@@ -297,7 +314,8 @@ class Config(Section):
 
 def leaves(model=Config, prefix=""):
     """Yield (dotted key, field) for every key of the schema, in schema order."""
-    for name, field in model.model_fields.items():
+    for python_name, field in model.model_fields.items():
+        name = field.alias or python_name
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, Section):
             yield from leaves(inner, f"{prefix}{name}.")

@@ -31,7 +31,7 @@ from approach.planning.schema import SWEEPABLE, Config, TermKind, Video, leaves
 
 SHORT = {"optimizer.lr": "lr"}
 # Tables whose keys are not in the schema.
-FREE_FORM = ("films", "loss.terms")
+FREE_FORM = ("films", "loss.terms", "start.picture.loss.terms")
 SAFE = re.compile(r"[A-Za-z0-9._-]+")
 MOST_SETTINGS = 10_000
 # What may stand in Hydra's brackets: a quoted text, or a bare one up to the next comma, colon or bracket.
@@ -214,8 +214,8 @@ def _check_override(override: Override, config_dir: Path) -> None:
     known = [name for name, _ in leaves()]
     if key not in choices and key not in known and not _is_free_form(key):
         raise UserError(f"unknown key '{key}'{nearest(key, [*known, *choices])}")
-    term, kinds = key.removeprefix("loss.terms."), typing.get_args(TermKind)
-    if term != key and term not in kinds and not is_own(term):
+    term, kinds = key.removeprefix("start.picture.").removeprefix("loss.terms."), typing.get_args(TermKind)
+    if "loss.terms." in key and term not in kinds and not is_own(term):
         raise UserError(f"unknown loss term '{term}'{nearest(term, list(kinds))}")
     if override.is_delete():
         raise UserError(f"'{override.input_line}': keys cannot be deleted; give '{key}' another value")
@@ -360,7 +360,7 @@ def validate(config: dict) -> dict:
         UserError: names the first wrong key, what it got and what is allowed.
     """
     try:
-        return Config.model_validate(config, strict=True).model_dump()
+        return Config.model_validate(config, strict=True).model_dump(by_alias=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]")
