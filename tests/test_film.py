@@ -80,6 +80,7 @@ def test_ranks_have_all_seeds_as_candidates_and_trajectories_are_named():
         ({"vary": "rank", "of": ["closest", "median", "strangest"]}, "seeds 0, 1"),
         ({"vary": "loss", "of": ["l2", "lpips"], "seed": 0}, "three channels need three members"),
         ({"vary": "seed", "of": [0, 1, 2], "loss": "ssim"}, "loss=ssim is not part of this run"),
+        ({"vary": "seed", "join": "straight"}, "a ring needs 6 members, and it has 0, 1"),
     ],
 )
 def test_fewer_than_three_members_are_a_line_and_no_film(entry, why):
@@ -100,6 +101,9 @@ def test_fewer_than_three_members_are_a_line_and_no_film(entry, why):
         ({"vary": "rank", "seed": 0}, "seed"),
         ({"vary": "seed", "colour": 1}, "colour"),
         ({"vary": "trajectory", "of": ["a/1", "b/2", "c/3"]}, "a/1"),
+        ({"vary": "seed", "join": "bridges"}, "passes or straight"),
+        ({"vary": "rank", "join": "passes"}, "names its members"),
+        ({"vary": "seed", "of": [0, 1, 2], "join": "passes"}, "two members for each"),
     ],
 )
 def test_a_wrong_table_is_one_clear_line(entry, word):
@@ -114,6 +118,16 @@ def test_a_wrong_table_is_one_clear_line(entry, word):
 def chosen(entry, seeds, failed=()):
     (film, *_), _ = film_table({"f": entry}, {"loss": ["l2"], "lr": [0.02]}, seeds, spell)
     return choose(film, trajectory_rows(["loss~l2+lr~0.02"], seeds, {("loss~l2+lr~0.02", seed) for seed in failed}))
+
+
+def test_a_ring_shares_its_members_out_among_three_channels():
+    film = chosen({"vary": "seed", "of": [5, 0, 1, 2, 3, 4], "join": "passes"}, range(6), failed=[2])
+    assert [[one["seed"] for one in channel["members"]] for channel in film["channels"]] == [[5, 0], [1, 2], [3, 4]]
+    assert [(channel["setting"], channel["seed"]) for channel in film["channels"]] == [
+        (film["film"], n) for n in (1, 2, 3)
+    ]
+    assert film["channels"][0]["label"] == "start 5, start 0" and film["title"] == "l2 loss, rate 0.02"
+    assert "by the passes between their arrivals" in film["why"] and "Start 2 failed" in film["why"]
 
 
 RANKS = {"vary": "rank", "of": ["closest", "median", "strangest"]}

@@ -12,9 +12,11 @@ from approach.pictures.roads import passes_on_plane
 from approach.pictures.survey import survey
 from approach.planning.plan import make_plan
 from approach.roads.band import along_band, relax, tangents
-from approach.roads.passes import barrier, find_passes, pairs
+from approach.roads.pairs import film_arrivals, pairs
+from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import read_passes, write_passes
 from approach.roads.reach import Reach, onto_simplex
+from approach.roads.ring import LINE, join_ring, ring_rows
 from helpers.generators import Smooth
 from helpers.paths import ROOT
 
@@ -116,7 +118,8 @@ def film_passes():
     classes = random.dirichlet(np.ones(10), size=3).astype(np.float32)
     arrivals = torch.from_numpy(z), torch.from_numpy(classes)
     found = {
-        bound: find_passes(generator, brightness, arrivals, points=7, steps=15, bound=bound) for bound in (0.8, None)
+        bound: find_passes(generator, brightness, arrivals, pairs(3), points=7, steps=15, bound=bound)
+        for bound in (0.8, None)
     }
     return generator, z, classes, found
 
@@ -175,3 +178,59 @@ def test_passes_are_made_only_where_they_are_asked_for():
     assert asked.passes(film) == [f"results/study/films/{film}/passes.safetensors"]
     with pytest.raises(UserError, match="no film 'else'"):
         make_plan({"hydra": "passes.films=[else]"}, ROOT)
+
+
+def way(first, steps, kinds=4):
+    """Latents of a trajectory that can be told from any other's."""
+    z = np.arange(first, first + steps, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+    return z, np.full((steps, kinds), 1 / kinds, np.float32)
+
+
+def test_a_ring_goes_forth_over_the_pass_and_back_another_way():
+    ways = [way(first, 5) for first in (0, 10, 20, 30)]
+    passes = [way(100, 6), way(200, 6)]
+    (z, classes), stops, told = join_ring(ways, passes, ["a", "b", "c", "d"])
+    line = [None] * (LINE - 2)
+    wanted = [0, 1, 2, 3, 4, 101, 102, 103, 104, 14, 13, 12, 11, 10, *line, 20, 21, 22, 23, 24, 201, 202, 203, 204]
+    wanted += [34, 33, 32, 31, 30, *line, 0]
+    seen = [float(value) for value in z[:, 0]]
+    assert [a for a, b in zip(seen, wanted, strict=True) if b is not None] == [b for b in wanted if b is not None]
+    assert [seen[stop] for stop in stops] == [0, 4, 14, 10, 20, 24, 34, 30, 0]
+    assert len(told) == len(z) == len(classes)
+    assert (told[4]["label"], told[4]["place"]) == ("a", "step 4")
+    assert told[5]["place"] == "between arrivals" and told[14]["place"] == "between starts"
+    between = seen[13:38]
+    assert np.allclose(np.diff(between), (20 - 10) / (LINE - 1), atol=1e-4)
+    assert seen != seen[::-1]
+
+
+def test_the_steps_of_a_ring_have_the_losses_that_were_logged_or_measured():
+    ways = [way(0, 3), way(10, 3)]
+    (_, classes), _, told = join_ring(ways, [way(100, 4)], ["a", "b"])
+    logged = [{at: {"loss": number + at / 10, "top_class": "x"} for at in range(3)} for number in range(2)]
+    count = sum(said["member"] is None for said in told)
+    rows = ring_rows(1, told, classes, logged, [9.0] * count, ["p", "q", "r", "s"])
+    assert [row["loss"] for row in rows[:8]] == [0, 0.1, 0.2, 9, 9, 1.2, 1.1, 1.0]
+    assert rows[3]["top_class"] == "p" and rows[-1]["loss"] == 0
+    free = ring_rows(1, told, classes, logged, [9.0] * count, ["p", "q"])
+    assert free[3]["top_class"] == ""
+
+
+def test_the_members_of_a_ring_are_passed_two_by_two():
+    channels = [{"members": [{"seed": 2 * n}, {"seed": 2 * n + 1}]} for n in range(3)]
+    members, between = film_arrivals({"channels": channels})
+    assert [member["seed"] for member in members] == [0, 1, 2, 3, 4, 5]
+    assert between == [(0, 1), (2, 3), (4, 5)]
+    assert film_arrivals({"channels": members[:3]})[1] == pairs(3)
+
+
+def test_a_ring_has_passes_where_they_join_it_and_no_panorama():
+    ring = "films.starts={vary: seed, join: %s}"
+    joined, straight = (make_plan({"seeds": 6, "hydra": ring % join}, ROOT) for join in ("passes", "straight"))
+    (film,) = joined.films
+    assert joined.passes(film) and not straight.passes(film)
+    assert joined.surveyed_films() == []
+    assert joined.video(film)["clock"] == "own" and joined.base["video"]["clock"] == "common"
+    assert joined.shown_batches(film) == [f"results/study/films/{film}/ring.safetensors"]
+    with pytest.raises(UserError, match=r"passes\.free=true"):
+        make_plan({"seeds": 6, "hydra": f"{ring % 'passes'} latent.classes=embedding"}, ROOT)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from approach.errors import UserError
-from approach.film.timing import distances, equal_change, film_timing, progress
+from approach.film.timing import distances, equal_change, film_timing, progress, ring_positions
 
 VIDEO = {"fps": 25, "seconds": 4.0, "hold": 1.0, "ease": 0.0, "loop": False, "time": "steps", "clock": "common"}
 RUSH = np.concatenate([[0], np.cumsum(np.exp(-np.arange(300) / 40))])
@@ -102,3 +102,39 @@ def test_perceived_films_of_three_different_trajectories(clock):
 def test_perceived_time_without_pictures_is_refused():
     with pytest.raises(ValueError, match="pictures"):
         film_timing({**VIDEO, "time": "perceived"}, [300] * 3)
+
+
+STOPS = [0, 100, 112, 212, 236]  # start, arrival, arrival, start, and the first start again
+
+
+@pytest.mark.parametrize(("hold", "ease"), [(0, 0), (0.4, 0), (0.4, 0.5)])
+def test_a_ring_rests_at_its_stops_and_ends_where_it_began(hold, ease):
+    video = {"fps": 25, "seconds": 4.0, "hold": hold, "ease": ease}
+    shown = ring_positions(video, STOPS)
+    held = round(25 * hold)
+    assert len(shown) == 2 * 100 + 4 * held
+    assert shown[0] == 0 and shown[-1] == 236 and (np.diff(shown) >= 0).all()
+    for stop in STOPS[1:-1]:
+        assert (shown == stop).sum() == held + 1
+    moving = np.diff(shown)[np.diff(shown) > 0]
+    assert moving.max() < (1.1 if not ease else 1.5) * np.median(moving)
+
+
+def test_a_ring_too_short_for_its_legs_is_one_clear_line():
+    with pytest.raises(UserError, match=r"video\.seconds=0\.04.*too short for a ring"):
+        ring_positions({"fps": 25, "seconds": 0.04}, STOPS)
+
+
+def test_the_channels_of_a_ring_go_at_even_pace_each_and_close_together():
+    turns = [np.interp(np.arange(237), STOPS, [0, 9, 7, 1, 0]), np.interp(np.arange(237), STOPS, [0, 1, 3, 2, 0]) ** 2]
+    changes = [change(values) for values in turns]
+    video = {**VIDEO, "time": "perceived", "clock": "own"}
+    film = film_timing(video, [236, 236], changes, STOPS)
+    assert film["frames"] == 2 * 100 + 4 * 25
+    for positions, values in zip(film["positions"], turns, strict=True):
+        assert positions[0] == 0 and positions[-1] == 236
+        assert {float(stop) for stop in STOPS} <= set(positions)
+        moved = np.abs(np.diff(np.interp(positions, np.arange(237), values)))
+        assert moved.max() < 1.5 * np.median(moved[moved > 0])
+    common = film_timing({**video, "clock": "common"}, [236, 236], changes, STOPS)
+    assert common["positions"][0] == common["positions"][1]

@@ -153,6 +153,14 @@ def get_candidate_batches(wildcards):
     return PLAN.candidate_batches(wildcards.film)
 
 
+def get_shown_batches(wildcards):
+    return PLAN.shown_batches(wildcards.film)
+
+
+def get_candidate_losses(wildcards):
+    return PLAN.candidate_losses(wildcards.film)
+
+
 def get_named_batches(wildcards):
     return PLAN.named_batches(wildcards.film)
 
@@ -229,6 +237,10 @@ def get_fog_net(wildcards):
 
 def get_survey_files(wildcards):
     return PLAN.survey_files(wildcards.film)
+
+
+def get_class_names(wildcards):
+    return generator_files(PLAN.base, "class_names")
 
 
 def get_survey_loss(wildcards):

@@ -32,7 +32,7 @@ rule frame_distance:
     input:
         **generator_files(PLAN.base, "architecture", "weights"),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=get_candidate_batches,
+        trajectories=get_shown_batches,
     output:
         distances=expand(
             "results/{{name}}/films/{{film}}/frame-distance-{channel}.npz",
@@ -59,7 +59,7 @@ rule frame_distance:
 rule timing:
     input:
         choice="results/{name}/films/{film}/film.json",
-        trajectories=get_candidate_batches,
+        trajectories=get_shown_batches,
         distances=get_frame_distances,
     output:
         timing="results/{name}/films/{film}/timing.json",
@@ -85,7 +85,7 @@ rule render:
         unpack(get_frame_files),
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
-        trajectories=get_candidate_batches,
+        trajectories=get_shown_batches,
     output:
         frames=frames_files(
             expand(

@@ -11,6 +11,7 @@ rule page:
         panoramas=PLAN.per_panorama("panorama.png"),
         itineraries=PLAN.per_film("itinerary.json"),
         losses=PLAN.per_setting("losses.csv"),
+        rings=list(PLAN.rings().values()),
         stills=PLAN.per_setting("stills.npz"),
         arrivals="results/{name}/arrivals.csv",
         record="results/{name}/experiment.yaml",
@@ -32,6 +33,7 @@ rule page:
         links=PLAN.page_links(),
         notes=PLAN.notes,
         settings=list(PLAN.settings),
+        rings=list(PLAN.rings()),
         templates=get_templates("page.html.j2", "page.css", "page.js"),
         code=get_code("page"),
     script:

@@ -67,7 +67,7 @@ rule itinerary:
     input:
         **generator_files(PLAN.base, "architecture", "class_names"),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=get_candidate_batches,
+        trajectories=get_shown_batches,
     output:
         plot=report(
             "results/{name}/films/{film}/itinerary.png",

@@ -1,4 +1,4 @@
-# Roads: the lowest way between every two arrivals of a film. Only where passes.films names the film.
+# Roads: the lowest ways between a film's arrivals, where passes.films names it; and rings, which they join.
 
 
 rule passes:
@@ -58,3 +58,36 @@ rule draw_passes:
         code=get_code("draw_passes"),
     script:
         "../scripts/draw_passes.py"
+
+
+rule ring:
+    input:
+        unpack(get_survey_files),
+        unpack(get_class_names),
+        choice="results/{name}/films/{film}/film.json",
+        trajectories=get_candidate_batches,
+        losses=get_candidate_losses,
+        passes=get_passes,
+    output:
+        trajectories="results/{name}/films/{film}/ring.safetensors",
+        table="results/{name}/films/{film}/ring.csv",
+    log:
+        "logs/{name}/films/{film}/ring.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/ring.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        settings=get_film_settings,
+        loss=get_survey_loss,
+        net=get_survey_net,
+        own=get_survey_own,
+        device=PLAN.base["device"],
+        code=get_code("ring"),
+    script:
+        "../scripts/ring.py"

@@ -18,4 +18,5 @@ with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
             path = snakemake.params.files[f"{setting}/{seed}"]
             outcome = TrajectoryFile(Path(path)).outcome(seed)
             rows.append({"setting": setting, "seed": seed, "trajectories": path, **outcome._asdict()})
-    write_json(snakemake.output.choice, choose(film, rows))
+    output = Path(snakemake.output.choice)
+    write_json(output, choose(film, rows, output.with_name("ring.safetensors")))

@@ -17,6 +17,7 @@ PANORAMA_FILES = ("surveys", "maps", "panoramas")
 with job(snakemake.log[0], "page") as log:
     folder = Path(snakemake.output.page).parent
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
+    tables |= dict(zip(snakemake.params.rings, snakemake.input.rings, strict=True))
     films, panoramas = [], zip(*(snakemake.input[kind] for kind in PANORAMA_FILES), strict=True)
     for place, loss in enumerate(snakemake.params.films.values()):
         files = {kind: snakemake.input[kind][place] for kind in FILM_FILES}

@@ -1,4 +1,4 @@
-"""The passes between a film's three arrivals."""
+"""The passes between a film's arrivals."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from approach.film.render import to_frames
 from approach.job import Pace, job
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
-from approach.roads.passes import barrier, find_passes, pairs
+from approach.roads.pairs import film_arrivals
+from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import write_passes
 from approach.trajectories import read_trajectory
 
@@ -19,12 +20,13 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
     torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
     choice = read_json(snakemake.input.choice, "channels", "title")
-    trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
+    arrived, between = film_arrivals(choice)
+    trajectories = [read_trajectory(Path(one["trajectory"]), one["seed"]) for one in arrived]
     truncation = trajectories[0].metadata["truncation"]
     generator = open_generator(snakemake.input, truncation, device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
     asked = snakemake.params.passes
-    pace = Pace(len(pairs(len(trajectories))) * asked["steps"])
+    pace = Pace(len(between) * asked["steps"])
 
     def report(done, total):
         if pace.due():
@@ -35,6 +37,7 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
         generator,
         loss,
         tuple(torch.as_tensor(part, device=device) for part in arrivals),
+        between,
         points=asked["points"],
         steps=asked["steps"],
         bound=None if asked["free"] else 2 * truncation,
@@ -42,7 +45,7 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
     )
     with torch.inference_mode():
         images = np.stack([to_frames(generator(band)) for band in found["bands"]])
-    metadata = {"loss": snakemake.params.loss["name"], "free": asked["free"], "pairs": pairs(len(trajectories))}
+    metadata = {"loss": snakemake.params.loss["name"], "free": asked["free"], "pairs": between}
     arrays = {name: value.cpu().numpy() for name, value in found.items()}
     write_passes(Path(snakemake.output.passes), {**arrays, "images": images}, metadata)
     for (a, b), straight, profile in zip(metadata["pairs"], arrays["straight"], arrays["profiles"], strict=True):

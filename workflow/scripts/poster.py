@@ -14,7 +14,8 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     choice = read_json(snakemake.input.choice, "channels", "title")
     stills = dict(zip(snakemake.params.settings, map(read_npz, snakemake.input.stills), strict=True))
     moments = []
-    for channel in choice["channels"]:
+    channels = [channel.get("members", [channel])[0] for channel in choice["channels"]]  # of a ring the first of each
+    for channel in channels:
         kept = stills[channel["setting"]]
         with reading(channel["setting"]):
             moments.append(kept["images"][kept["seeds"].tolist().index(channel["seed"])])
@@ -30,9 +31,9 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     poster(
         {kind: Path(snakemake.output[kind]) for kind in ("a2", "a3", "pdf")},
         work=work,
-        labels=[channel["label"] for channel in choice["channels"]],
+        labels=[channel["label"] for channel in channels],
         moments=moments,
-        steps=stills[choice["channels"][0]["setting"]]["steps"].tolist(),
+        steps=stills[channels[0]["setting"]]["steps"].tolist(),
         target=read_pixels(snakemake.input.target),
         found=read_npz(snakemake.input.survey[0]) if snakemake.input.survey else None,
         colours=snakemake.params.colours,

@@ -38,8 +38,9 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
         generator = generator_at(trajectory.metadata["truncation"])
         if params.fog:
             net = open_perceptual(files, params.net, device)
+            arrival = trajectory.metadata.get("stops", [0, len(z) - 1])[1]  # a ring ends at its start
             with torch.inference_mode():
-                ends = generator(conditioning_at(generator, z, classes, [0, len(z) - 1]))
+                ends = generator(conditioning_at(generator, z, classes, [0, arrival]))
                 finish = fog(read_target(files.target), ends, params.fog, net)
         frames = render_frames(generator, z, classes, positions, finish=finish)
         write_frames(

@@ -9,8 +9,10 @@ from approach.trajectories import read_metadata
 
 with job(snakemake.log[0], f"timing {snakemake.wildcards.film}") as log:
     choice = read_json(snakemake.input.choice, "channels", "title")
-    steps = [read_metadata(Path(channel["trajectory"]))["steps"] for channel in choice["channels"]]
+    about = [read_metadata(Path(channel["trajectory"])) for channel in choice["channels"]]
+    steps = [one["steps"] for one in about]
+    stops = about[0].get("stops")  # of a ring, whose channels lie in one file
     changes = [read_npz(path) for path in snakemake.input.distances] or None
-    timing = film_timing(snakemake.params.timing, steps, changes)
+    timing = film_timing(snakemake.params.timing, steps, changes, stops)
     write_json(snakemake.output.timing, timing)
     log.info("%d frames at %g a second", timing["frames"], timing["fps"])

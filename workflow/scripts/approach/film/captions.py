@@ -34,7 +34,8 @@ def channel_captions(
     Args:
         channel: an entry of film.json.
         positions: the fractional step of each frame (`film_timing`).
-        table: the columns `loss` and `top_class` of the seed's part of losses.csv, in order of steps.
+        table: the columns `loss` and `top_class` of the seed's part of losses.csv, in order of steps; in a ring also
+            `label` and `place`, which change from step to step.
         fields: any of step, loss, class.
 
     Returns:
@@ -48,8 +49,11 @@ def channel_captions(
         failed = channel.get("status") == "failed" and step >= channel["last_step"]
         # A failed inversion shows its last finite state to the end, and so does its caption.
         shown = min(step, channel["last_step"]) if failed else step
-        left = [f"{channel['label']} · stopped at step {channel['last_step']}" if failed else channel["label"]]
-        right = [f"step {step}"] if "step" in fields else []
+        label, place = channel["label"], f"step {step}"
+        if "place" in table:
+            label, place = table["label"][shown], table["place"][shown]
+        left = [f"{label} · stopped at step {channel['last_step']}" if failed else label]
+        right = [place] if "step" in fields else []
         if "loss" in fields:
             right.append(f"loss {losses[shown]:.{decimals}f}")
         if "class" in fields:

@@ -1,13 +1,16 @@
-"""Which three trajectories a film shows, and why. No torch."""
+"""Which three trajectories a film shows, and why; in a ring, which a channel joins. No torch."""
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from approach.errors import UserError
 from approach.wording import value_words, values_words
 
+CHANNELS = 3
 
-def choose(film: dict, trajectories: Iterable[dict]) -> dict:
+
+def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> dict:
     """Which three trajectories a film shows, and why: the content of film.json.
 
     Ranks are taken of `final_<by>`, or of the first metric of lpips, l2 that is there; a failed inversion is chosen
@@ -16,10 +19,12 @@ def choose(film: dict, trajectories: Iterable[dict]) -> dict:
     Args:
         film: an entry of `planning.films.film_table`.
         trajectories: the rows of trajectories.csv (text or numbers).
+        ring: the file that will hold a ring's channels, each as one trajectory.
 
     Returns:
         {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values, trajectory
-        (its file), status, last_step, metrics}}.
+        (its file), status, last_step, metrics}}. A channel of a ring has its trajectories as `members`, each like a
+        channel; it is itself found in `ring`, under its number as the seed and the film's name as the setting.
 
     Raises:
         UserError: a candidate has no row, or `by` names no metric of the run.
@@ -45,12 +50,15 @@ def choose(film: dict, trajectories: Iterable[dict]) -> dict:
     else:
         chosen = [(one, _label(film, one, member), "named") for one, member in zip(candidates, film["of"], strict=True)]
     channels = [_channel(number, *one) for number, one in enumerate(chosen, start=1)]
+    members = channels
+    if film.get("join"):
+        channels = _ring_channels(film, members, str(ring))
     return {
         "film": film["name"],
         "key": film["key"],
         "vary": film["vary"],
         "title": _title(film, channels),
-        "why": _why(film, by, channels, len(candidates)),
+        "why": _why(film, by, channels, members, len(candidates)),
         "by": by if film["vary"] == "rank" else None,
         "channels": channels,
     }
@@ -97,6 +105,31 @@ def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
     }
 
 
+def _ring_channels(film: dict, members: list[dict], ring: str) -> list[dict]:
+    """The members, shared out among three channels that are found in the ring's file."""
+    each, channels = len(members) // CHANNELS, []
+    for number in range(CHANNELS):
+        part = members[number * each : (number + 1) * each]
+        first = part[0]["values"]
+        values = {key: first[key] for key in first if all(one["values"][key] == first[key] for one in part)}
+        channels.append(
+            {
+                "channel": number + 1,
+                "label": ", ".join(one["label"] for one in part),
+                "why": "named",
+                "setting": film["name"],
+                "seed": number + 1,
+                "values": values,
+                "trajectory": ring,
+                "status": "ok",
+                "last_step": None,
+                "metrics": {},
+                "members": part,
+            }
+        )
+    return channels
+
+
 def _label(film: dict, candidate: dict, member: object) -> str:
     if film["vary"] == "trajectory":
         return values_words({**candidate["values"], "seed": candidate["seed"]})
@@ -108,18 +141,22 @@ def _title(film: dict, channels: list[dict]) -> str:
     shared = {**channels[0]["values"], "seed": channels[0]["seed"]}
     for channel in channels[1:]:
         other = {**channel["values"], "seed": channel["seed"]}
-        shared = {name: value for name, value in shared.items() if other[name] == value}
+        shared = {name: value for name, value in shared.items() if other.get(name) == value}
     return values_words({name: value for name, value in shared.items() if name != film["vary"]})
 
 
-def _why(film: dict, by: str, channels: list[dict], of: int) -> str:
+def _why(film: dict, by: str, channels: list[dict], members: list[dict], of: int) -> str:
     names = "; ".join(channel["label"] for channel in channels)
     why = f"films.{film['key']} names three values of {film['vary']}: {names}."
+    if film.get("join"):
+        how = "the passes between their arrivals" if film["join"] == "passes" else "straight lines between arrivals"
+        why = f"films.{film['key']} joins {len(members)} values of {film['vary']} by {how} to three rings: {names}."
     if film["vary"] == "rank":
         why = f"films.{film['key']} asks for {', '.join(film['of'])} of {of} trajectories by {by}: {names}."
-    failed = [channel for channel in channels if channel["status"] == "failed"]
-    for channel in failed:
-        why += f" Channel {channel['channel']} failed at step {channel['last_step']} and shows its last finite image."
+    failed = [member for member in members if member["status"] == "failed"]
+    for member in failed:
+        who = member["label"].capitalize() if film.get("join") else f"Channel {member['channel']}"
+        why += f" {who} failed at step {member['last_step']} and shows its last finite image."
     return why
 
 

@@ -1,6 +1,7 @@
 """Which step of a trajectory each frame shows: frame numbers to (fractional) steps. Pure NumPy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from approach.errors import UserError
 
 ROUNDS = 300
 EVEN_ENOUGH = 0.01  # coefficient of variation of the change from frame to frame
+SHARINGS = 4  # of a ring's frames among its legs
 MOST_MOMENTS = 20_000  # more frames than that lie between them
 
 
@@ -85,7 +87,57 @@ def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> n
     return best
 
 
-def film_timing(video: dict, steps: Sequence[int], changes: Sequence[dict[str, np.ndarray]] | None = None) -> dict:
+def ring_positions(
+    video: dict, stops: Sequence[int], changes: Sequence[dict[str, np.ndarray]] | None = None
+) -> np.ndarray:
+    """The step of a ring that each frame shows. The film rests at every stop, and its last frame is its first.
+
+    Equal change is sought between two stops at a time, so that no stop is passed over where pictures come back to what
+    they were; frames are shared out among these legs until all change equally.
+
+    Args:
+        video: as in `progress`; `seconds` is what a trajectory takes on average, with the way to the next one.
+        stops: the steps of starts and arrivals, rising from 0: four for every two trajectories, and the last step.
+        changes: how the picture changes along each ring (`frame_distance.frame_distances`), one or several that share
+            a clock; without them frames show equal steps.
+
+    Returns:
+        One float64 a frame.
+
+    Raises:
+        UserError: the film would have fewer frames than legs.
+    """
+    fps, ease = video["fps"], video.get("ease", 0)
+    legs, held = list(pairwise(stops)), round(video.get("hold", 0) * fps)
+    moving = round(len(legs) / 2 * video["seconds"] * fps) - (not held)  # the first frame is one of the rest
+    if moving < len(legs):
+        raise UserError(f"video.seconds={video['seconds']} at video.fps={fps} is too short for a ring: lengthen it")
+    parts = [[_leg(one, *leg) for leg in legs] for one in changes or []]
+    lengths = [[float(distances(part["pictures"]).sum()) for part in one] for one in parts] or [np.diff(stops)]
+    for _ in range(SHARINGS if parts else 1):
+        shares = np.mean([np.divide(one, max(np.sum(one), 1e-12)) for one in lengths], axis=0)
+        counts = 1 + np.diff(np.round(np.cumsum([0, *shares]) / shares.sum() * (moving - len(legs)))).astype(int)
+        if parts:
+            known = [equal_change(leg, count + 1) for leg, count in zip(zip(*parts, strict=True), counts, strict=True)]
+            lengths = [[_change(part, at).sum() for part, at in zip(one, known, strict=True)] for one in parts]
+        else:
+            known = [np.linspace(0, end - begin, count + 1) for (begin, end), count in zip(legs, counts, strict=True)]
+    positions = [np.full(max(1, held), float(stops[0]))]
+    for (begin, end), count, at in zip(legs, counts, known, strict=True):
+        along = np.arange(1, count + 1) / count
+        along = (1 - ease) * along + ease * (1 - np.cos(np.pi * along)) / 2
+        positions.append(begin + np.interp(along * count, np.arange(count + 1), at))
+        if end != stops[-1]:
+            positions.append(np.full(held, float(end)))
+    return np.concatenate(positions)
+
+
+def film_timing(
+    video: dict,
+    steps: Sequence[int],
+    changes: Sequence[dict[str, np.ndarray]] | None = None,
+    stops: Sequence[int] | None = None,
+) -> dict:
     """The clock of a film: what every later stage needs to know about time.
 
     With `clock` common all channels show the same step at the same moment (a shorter trajectory waits at its arrival;
@@ -95,6 +147,7 @@ def film_timing(video: dict, steps: Sequence[int], changes: Sequence[dict[str, n
         video: as in `progress`, with `time` (steps | perceived) and `clock` (common | own).
         steps: each channel's last step.
         changes: how each channel's picture changes (`frame_distance.frame_distances`); needed for perceived time.
+        stops: of a ring, the steps at which every channel rests.
 
     Returns:
         {fps, frames, time, clock, steps, positions: a list of `frames` floats a channel}.
@@ -102,9 +155,11 @@ def film_timing(video: dict, steps: Sequence[int], changes: Sequence[dict[str, n
     time, clock = video.get("time", "steps"), video.get("clock", "common")
     if time == "perceived" and changes is None:
         raise ValueError("video.time=perceived needs the pictures along each trajectory")
-    share = progress(video)
 
     def moments(of: Sequence[dict[str, np.ndarray]], last: int) -> np.ndarray:
+        if stops:
+            return ring_positions(video, stops, of if time == "perceived" else None)
+        share = progress(video)
         if time == "steps":
             return share * last
         count = min(MOST_MOMENTS, round(video["seconds"] * video["fps"]))
@@ -118,12 +173,30 @@ def film_timing(video: dict, steps: Sequence[int], changes: Sequence[dict[str, n
         positions = [np.minimum(common, last) for last in steps]
     return {
         "fps": video["fps"],
-        "frames": len(share),
+        "frames": len(positions[0]),
         "time": time,
         "clock": clock,
         "steps": [int(last) for last in steps],
         "positions": [[round(float(position), 6) for position in channel] for channel in positions],
     }
+
+
+def _leg(change: dict[str, np.ndarray], begin: int, end: int) -> dict[str, np.ndarray]:
+    """The part of a trajectory's change between two steps, its positions counted from the first of them."""
+    where, pictures = change["positions"], change["pictures"].reshape(len(change["positions"]), -1)
+    inside = (where > begin) & (where < end)
+    ends = []
+    for place in (begin, end):
+        after = int(np.clip(np.searchsorted(where, place), 1, len(where) - 1))
+        share = (place - where[after - 1]) / (where[after] - where[after - 1])
+        ends.append((1 - share) * pictures[after - 1] + share * pictures[after])
+    positions = np.concatenate([[begin], where[inside], [end]]) - begin
+    return {"positions": positions, "pictures": np.concatenate([ends[:1], pictures[inside], ends[1:]])}
+
+
+def _change(change: dict[str, np.ndarray], at: np.ndarray) -> np.ndarray:
+    """How much the picture changes from each moment to the next."""
+    return _distances_at(change["positions"], _products(change["pictures"]), at)
 
 
 def _products(pictures: np.ndarray) -> np.ndarray:

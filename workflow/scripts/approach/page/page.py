@@ -228,11 +228,14 @@ def _channel(channel: dict, positions: np.ndarray, table: pd.DataFrame) -> dict:
     steps, values = (table[key].to_numpy(float) for key in ("step", "loss")) if not missing else (np.empty(0),) * 2
     last = channel["last_step"]
     losses, said, tops, names = [None] * len(positions), [None] * len(positions), [None] * len(positions), []
+    places = None
     if not missing:
         shown = np.minimum(positions, last) if failed else positions
         losses = np.interp(shown, steps, values)
         nearest = np.clip((shown + 0.5).astype(int), 0, len(table) - 1)
         said, categories = values[nearest], [str(name) for name in table["top_class"].to_numpy()[nearest]]
+        if "place" in table:  # in a ring, whose steps are those of several trajectories
+            places = (table["label"] + ", " + table["place"]).to_numpy()[nearest]
         names = sorted(set(categories))
         tops = [names.index(name) for name in categories]
     kept = evenly(len(steps), MOST_POINTS) if len(steps) else []
@@ -246,6 +249,7 @@ def _channel(channel: dict, positions: np.ndarray, table: pd.DataFrame) -> dict:
         "said": said,
         "tops": tops,
         "names": names,
+        "places": places,
         "curve": {"step": steps[kept] if len(steps) else [], "loss": values[kept] if len(steps) else []},
     }
 

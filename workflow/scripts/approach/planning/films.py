@@ -8,6 +8,8 @@ from approach.errors import UserError
 
 RANKS = ("closest", "median", "farthest", "strangest")
 CHANNELS = 3
+JOINS = ("passes", "straight")
+RING = {"clock": "own", "loop": True}  # how a ring is shown unless it says otherwise of itself
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -22,7 +24,8 @@ def film_table(
     An entry of `films:` has `vary` (seed, an axis of the sweep, rank or trajectory), `of` (its three members; for a
     seed or an axis by default the first three), for ranks optionally `by` (a metric), `video` (keys of its own), and
     keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands
-    in the film's name even where it has only one value, so that a film keeps its path when the sweep grows.
+    in the film's name even where it has only one value, so that a film keeps its path when the sweep grows. With `join`
+    (passes, straight) it is a ring: it has six members, or a multiple of them, and each channel joins its share.
 
     Args:
         films: the configuration's table of films.
@@ -31,9 +34,9 @@ def film_table(
         spell: gives a setting's name from its values.
 
     Returns:
-        The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}. The candidates are the
-        three trajectories in the order of the channels, or for ranks all that may be chosen. Then a line for each film
-        that this run cannot have, with the reason.
+        The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}, and of rings join. The
+        candidates are the three trajectories in the order of the channels, or for ranks all that may be chosen. Then a
+        line for each film that this run cannot have, with the reason.
 
     Raises:
         UserError: an entry is wrong, whatever the run.
@@ -50,6 +53,8 @@ def film_table(
             notes.append(f"no film '{key}': {why_not}")
             continue
         film = {"key": key, "vary": vary, "of": members, "by": entry.get("by"), "video": entry.get("video") or {}}
+        if entry.get("join"):
+            film |= {"join": entry["join"], "video": {**RING, **film["video"]}}
         if vary == "trajectory":
             named = [_named(key, member, axes=axes, seeds=seeds, spell=spell) for member in members]
             made.append({"name": key, **film, "candidates": named})
@@ -86,13 +91,18 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
         raise UserError(f"films.{key}.video={entry['video']}: write keys of video, as in {{seconds: 30}}")
     if vary not in (*everything, "rank", "trajectory"):
         raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, 'rank', 'trajectory'])}")
-    fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by", "video")}
+    fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by", "video", "join")}
     cannot_be_fixed = {"rank": ["seed"], "trajectory": list(everything)}.get(vary, [vary])
     for name in fixed:
         if name not in everything or name in cannot_be_fixed:
             raise UserError(f"films.{key}.{name}: not a key that a film varying {vary} can fix")
     if entry.get("by") is not None and vary != "rank":
         raise UserError(f"films.{key}.by: only a film that varies rank is chosen by a metric")
+    join = entry.get("join")
+    if join is not None and join not in JOINS:
+        raise UserError(f"films.{key}.join={join}: write passes or straight")
+    if join and vary == "rank":
+        raise UserError(f"films.{key}.join: a ring names its members; vary a seed, a key of the sweep or a trajectory")
     wanted = entry.get("of")
     given = [*(wanted if isinstance(wanted, list) else []), *fixed.values()]
     if nested := [value for value in given if isinstance(value, list | dict)]:
@@ -101,7 +111,9 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
         return vary, fixed
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(map(str, wanted))) < len(wanted):
         raise UserError(f"films.{key}.of={wanted}: list three different members")
-    if len(wanted) > CHANNELS:
+    if join and len(wanted) % _least(entry):
+        raise UserError(f"films.{key}.of={wanted}: a ring has two members for each of its three channels, or four, ...")
+    if not join and len(wanted) > CHANNELS:
         raise UserError(f"films.{key}.of={wanted}: a film has three channels, not {len(wanted)}")
     if vary == "rank" and (unknown := [rank for rank in wanted if rank not in RANKS]):
         raise UserError(f"films.{key}.of: no rank '{unknown[0]}'; there are {', '.join(RANKS)}")
@@ -112,20 +124,26 @@ def _members(entry: dict, everything: dict[str, Sequence]) -> tuple[list, str]:
     """Find a film's members.
 
     Returns:
-        The members, and where this run does not have three of them, why; otherwise an empty text.
+        The members, and where this run does not have enough of them, why; otherwise an empty text.
     """
-    vary, wanted = entry["vary"], entry.get("of")
+    vary, wanted, least = entry["vary"], entry.get("of"), _least(entry)
     if vary == "rank":
         wanted = wanted or ("closest", "median", "strangest")
     there = everything["seed" if vary == "rank" else vary] if vary != "trajectory" else wanted or []
-    members = list(wanted or there[:CHANNELS])
-    if len(members) < CHANNELS:
-        return members, f"three channels need three members, and it has {_listed(members)}"
+    members = list(wanted or there[:least])
+    if len(members) < least:
+        need = "three channels need three members" if least == CHANNELS else f"a ring needs {least} members"
+        return members, f"{need}, and it has {_listed(members)}"
     if vary == "rank" and len(there) < CHANNELS:
         return members, f"ranks need at least three trajectories, and this run has seeds {_listed(there)}"
     if vary not in ("rank", "trajectory") and (absent := [member for member in members if member not in there]):
         return members, f"{vary} {_listed(absent)} is not part of this run, which has {_listed(there)}"
     return members, ""
+
+
+def _least(entry: dict) -> int:
+    """How many members a film has at least: one for each channel, and in a ring two, between which it passes."""
+    return CHANNELS * 2 if entry.get("join") else CHANNELS
 
 
 def _candidate(point: dict, axes: dict[str, Sequence], spell: Callable[[dict], str]) -> dict:

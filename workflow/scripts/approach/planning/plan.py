@@ -205,6 +205,18 @@ class Plan:
         """The batch files that hold a film's candidates, each once."""
         return sorted(set(self.candidate_files(film).values()))
 
+    def shown_batches(self, film: str) -> list[str]:
+        """The files of the trajectories that a film shows: of a ring, what joins them."""
+        return [self.ring_file(film, "safetensors")] if self.joined(film) else self.candidate_batches(film)
+
+    def joined(self, film: str) -> str | None:
+        """What joins a ring's trajectories: passes or straight lines; nothing where the film is no ring."""
+        return self.films[film].get("join")
+
+    def ring_file(self, film: str, suffix: str) -> str:
+        """A ring's latents, or the table of its steps."""
+        return f"{self.results}/films/{film}/ring.{suffix}"
+
     def named_batches(self, film: str) -> list[str]:
         """The batch files of a film that names its members; ranks are read from the table."""
         return [] if self.films[film]["vary"] == "rank" else self.candidate_batches(film)
@@ -218,12 +230,20 @@ class Plan:
         return [f"{self.results}/trajectories.csv"] if self.films[film]["vary"] == "rank" else []
 
     def caption_settings(self, film: str) -> list[str]:
-        """The settings whose losses a film's captions tell, in the order of `caption_losses`."""
-        return self.candidate_settings(film) if self.video(film)["captions"] else []
+        """Under which settings film.json has the losses of a film's captions, in the order of `caption_losses`."""
+        if not self.video(film)["captions"]:
+            return []
+        return [film] if self.joined(film) else self.candidate_settings(film)
 
     def caption_losses(self, film: str) -> list[str]:
         """The tables that a film's captions are read from, where it has captions."""
+        if self.joined(film):
+            return [self.ring_file(film, "csv") for _ in self.caption_settings(film)]
         return [f"{self.results}/{setting}/losses.csv" for setting in self.caption_settings(film)]
+
+    def candidate_losses(self, film: str) -> list[str]:
+        """The losses of a film's candidates, in the order of `candidate_settings`."""
+        return [f"{self.results}/{setting}/losses.csv" for setting in self.candidate_settings(film)]
 
     def frame_distances(self, film: str) -> list[str]:
         """How the image changes along each channel's trajectory: measured only where the film's time follows it."""
@@ -260,15 +280,16 @@ class Plan:
         return {film: self.survey_loss(film)["name"] if film in seen else None for film in self.films}
 
     def surveyed_films(self) -> list[str]:
-        """The films that get a panorama."""
-        return self._films_of("panorama")
+        """The films that get a panorama: a ring has more arrivals than span a plane."""
+        return [film for film in self._films_of("panorama") if not self.joined(film)]
 
     def films_with_passes(self) -> list[str]:
-        """The films whose arrivals get passes between them."""
-        return self._films_of("passes")
+        """The films whose arrivals get passes between them; rings that are joined by them have no choice."""
+        asked = self._films_of("passes")
+        return [film for film in self.films if (self.joined(film) or film in asked) and self.joined(film) != "straight"]
 
     def passes(self, film: str) -> list[str]:
-        """The passes that a film's panorama draws, if it has any."""
+        """The passes that a film's panorama draws or that join a ring, if it has any."""
         return [f"{self.results}/films/{film}/passes.safetensors"] if film in self.films_with_passes() else []
 
     def _films_of(self, section: str) -> list[str]:
@@ -278,6 +299,10 @@ class Plan:
     def per_film(self, file: str) -> list[str]:
         """One file of every film."""
         return [f"{self.results}/films/{film}/{file}" for film in self.films]
+
+    def rings(self) -> dict[str, str]:
+        """The films that are rings: film -> the table of its steps."""
+        return {film: self.ring_file(film, "csv") for film in self.films if self.joined(film)}
 
     def per_panorama(self, file: str) -> list[str]:
         """One file of every film that gets a panorama."""
@@ -301,6 +326,7 @@ class Plan:
     def film_products(self, film: str) -> list[str]:
         """What is made of a film; the viewer for Snakemake's report comes on top."""
         files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
+        files += ["ring.safetensors", "ring.csv"] if self.joined(film) else []
         files += ["panorama.png"] if film in self.surveyed_films() else []
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
         files += ["itinerary.png", "itinerary.csv"]
@@ -433,8 +459,8 @@ def check_combination(config: dict) -> None:
         raise UserError("start.best_of: a search that looks at a pool needs none; take start=random, or search=descent")
     for name in own_names(config):
         check_own(name)
-    embedding = config["latent"]["classes"] == "embedding"
-    if embedding and config["passes"]["films"] != [] and not config["passes"]["free"]:
+    asked = config["passes"]["films"] != [] or any(film.get("join") == "passes" for film in config["films"].values())
+    if config["latent"]["classes"] == "embedding" and asked and not config["passes"]["free"]:
         raise UserError(
             "latent.classes=embedding has no mixtures of classes that a pass could keep to; say passes.free=true"
         )

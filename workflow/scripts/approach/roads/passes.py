@@ -1,7 +1,6 @@
 """The passes between arrivals: relaxed bands in the space that the generator sees, and how high they lead."""
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -17,32 +16,33 @@ def find_passes(
     generator: torch.nn.Module,
     loss: Callable,
     arrivals: tuple[Tensor, Tensor],
+    between: Sequence[tuple[int, int]],
     *,
     points: int,
     steps: int,
     bound: float | None,
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, Tensor]:
-    """The lowest way found between every two arrivals, from the straight line between them.
+    """The lowest ways found between arrivals, from the straight lines between them.
 
     Args:
         generator: of images [N, 3, S, S] from conditionings [N, D].
         loss: images to LossValues.
         arrivals: z [A, Z] and class probabilities [A, C].
+        between: which two of them each way leads between.
         points: of a band, its two arrivals included.
         steps: rounds of forces.
         bound: of z: the band stays where latents lead; None leaves it free.
         report: called with the rounds done and all of them.
 
     Returns:
-        For each of the K pairs, in the order of `pairs`: bands [K, P, D]; losses [K, P] at their points; mixtures
+        For each of the K pairs, in the order of `between`: bands [K, P, D]; losses [K, P] at their points; mixtures
         [K, P, C], the class probabilities that give them, unless it is free; profiles [K, T], the losses at T places
         equally far apart along the band, and profile_x [K, T], the distance along it; straight [K, T], the losses along
         the straight line; saddles [K, D], the highest of those T places.
     """
     z, classes = arrivals
     ends = generator.conditioning(z, classes)
-    between = pairs(len(z))
     reach = None if bound is None else Reach(generator.embedding, bound)
     found: dict[str, list[Tensor]] = {}
     for number, (a, b) in enumerate(between):
@@ -83,11 +83,6 @@ class Held:
         """The nearest points [N, D] that latents give."""
         points, self.mixtures = self.reach.nearest(points, self.mixtures)
         return points
-
-
-def pairs(count: int) -> list[tuple[int, int]]:
-    """Every two of `count` arrivals; of three in the order of the panorama's profiles: 1-2, 2-3, 3-1."""
-    return [(0, 1), (1, 2), (2, 0)] if count == 3 else list(combinations(range(count), 2))
 
 
 @torch.inference_mode()

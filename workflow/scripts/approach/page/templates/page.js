@@ -353,7 +353,7 @@ function captions() {
     if (channel.failed) row.append(html("span", { class: "failed" }, `failed: stopped at step ${channel.last_step}, where its loss was no longer a number`));
     if (channel.missing) row.append(html("span", { class: "failed" }, "missing: no record of this inversion was found"));
     updates.push(() => {
-      step.textContent = `step ${stepNow(index)} · loss ${figures(channel.said[frame])}`;
+      step.textContent = `${channel.places ? channel.places[frame] : `step ${stepNow(index)}`} · loss ${figures(channel.said[frame])}`;
       top.textContent = channel.tops[frame] === null ? "" : channel.names[channel.tops[frame]];
     });
     return row;
