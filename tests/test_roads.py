@@ -16,7 +16,7 @@ from approach.roads.pairs import film_arrivals, pairs
 from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import read_passes, write_passes
 from approach.roads.reach import Reach, onto_simplex
-from approach.roads.ring import LINE, join_ring, ring_rows
+from approach.roads.ring import LINE, join_ring, pass_latents, ring_rows
 from helpers.generators import Smooth
 from helpers.paths import ROOT
 
@@ -199,9 +199,19 @@ def test_a_ring_goes_forth_over_the_pass_and_back_another_way():
     assert len(told) == len(z) == len(classes)
     assert (told[4]["label"], told[4]["place"]) == ("a", "step 4")
     assert told[5]["place"] == "between arrivals" and told[14]["place"] == "between starts"
-    between = seen[13:38]
+    between = seen[13 : 13 + LINE]
     assert np.allclose(np.diff(between), (20 - 10) / (LINE - 1), atol=1e-4)
     assert seen != seen[::-1]
+
+
+def test_a_pass_is_cut_finer_where_it_is_straight():
+    band = np.array([[0, 0, 1], [8, 0, 2], [8, 8, 3]], np.float32)
+    mixtures = np.array([[1, 0], [0.5, 0.5], [0, 1]], np.float32)
+    z, classes = pass_latents({"bands": band[None], "mixtures": mixtures[None]}, 0, 2)
+    assert z[:, 0].tolist() == [*range(9), *[8] * 8] and z[:, 1].tolist() == [*[0] * 8, *range(9)]
+    assert classes[4].tolist() == [0.75, 0.25] and len(classes) == 17
+    free = pass_latents({"bands": band[None]}, 0, 2)[1]
+    assert free[:, 0].tolist() == pytest.approx(np.linspace(1, 3, 17).tolist())
 
 
 def test_the_steps_of_a_ring_have_the_losses_that_were_logged_or_measured():
@@ -231,6 +241,7 @@ def test_a_ring_has_passes_where_they_join_it_and_no_panorama():
     assert joined.passes(film) and not straight.passes(film)
     assert joined.surveyed_films() == []
     assert joined.video(film)["clock"] == "own" and joined.base["video"]["clock"] == "common"
+    assert joined.parts(film) >= 2 * 12 * 25
     assert joined.shown_batches(film) == [f"results/study/films/{film}/ring.safetensors"]
     with pytest.raises(UserError, match=r"passes\.free=true"):
         make_plan({"seeds": 6, "hydra": f"{ring % 'passes'} latent.classes=embedding"}, ROOT)

@@ -50,6 +50,7 @@ rule frame_distance:
         runtime=120,
         gpu=GPUS,
     params:
+        parts=get_parts,
         device=PLAN.base["device"],
         code=get_code("frame_distance"),
     script:

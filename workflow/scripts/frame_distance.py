@@ -8,7 +8,7 @@ import torch
 
 from approach.devices import resolve_device
 from approach.files import read_json
-from approach.film.frame_distance import frame_distances
+from approach.film.frame_distance import PARTS, frame_distances
 from approach.job import Pace, job
 from approach.loading import open_generator
 from approach.once import digest_of_arrays, digests_of_files, make_once
@@ -22,6 +22,7 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
     common = {
         "files": digests_of_files(files, "architecture", "weights"),
         "code": snakemake.params.code,
+        "parts": snakemake.params.parts,
         "device": torch.device(device).type,
     }
 
@@ -38,7 +39,8 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
                 log.info("channel %s: picture %d of %d", output.stem[-1], done, total)
 
         generator = generator_at(trajectory.metadata["truncation"])
-        np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report))
+        parts = snakemake.params.parts or PARTS
+        np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report, parts))
 
     for channel, path in zip(choice["channels"], snakemake.output.distances, strict=True):
         trajectory, output = read_trajectory(Path(channel["trajectory"]), channel["seed"]), Path(path)

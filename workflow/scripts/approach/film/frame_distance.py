@@ -26,6 +26,7 @@ def frame_distances(
     z: np.ndarray,
     classes: np.ndarray,
     report: Callable[[int, int], None] | None = None,
+    parts: int = PARTS,
 ) -> dict[str, np.ndarray]:
     """Small pictures along a trajectory, closer together where the picture changes fast.
 
@@ -34,6 +35,7 @@ def frame_distances(
         z: [steps + 1, 128].
         classes: [steps + 1, C], probabilities.
         report: called now and then with the pictures made and those to make.
+        parts: into how many equal changes it is cut at least.
 
     Returns:
         positions [P] (fractional steps, rising from 0 to the last), pictures [P, side, side, 3] float16 in [-1, 1].
@@ -62,13 +64,13 @@ def frame_distances(
 
     while True:  # where little changes, steps are left out
         change = distances(pictures)
-        wide = (np.diff(positions) > 1) & (change > change.sum() / PARTS)
+        wide = (np.diff(positions) > 1) & (change > change.sum() / parts)
         if not wide.any():
             break
         positions, pictures = insert(np.floor((positions[:-1] + positions[1:]) / 2)[wide])
-    pieces = np.clip(np.ceil(change * PARTS / max(change.sum(), 1e-9)), 1, FINEST).astype(int)
-    parts = zip(positions[:-1], np.diff(positions), pieces, strict=True)
-    between = np.concatenate([np.empty(0), *(at + gap * np.arange(1, count) / count for at, gap, count in parts)])
+    pieces = np.clip(np.ceil(change * parts / max(change.sum(), 1e-9)), 1, FINEST).astype(int)
+    cut = zip(positions[:-1], np.diff(positions), pieces, strict=True)
+    between = np.concatenate([np.empty(0), *(at + gap * np.arange(1, count) / count for at, gap, count in cut)])
     if len(between):
         positions, pictures = insert(between)
     return {"positions": positions, "pictures": pictures}

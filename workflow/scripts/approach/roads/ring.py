@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-LINE = 25  # latents of a straight line, its ends included
+PIECES = 8  # into which the way from one point of a pass to the next is cut: a picture can change much on it
+LINE = 97  # latents of a straight line, its ends included
 
 # z [N, Z] and classes [N, C] of one way; between two of its latents the conditioning is mixed linearly
 Latents = tuple[np.ndarray, np.ndarray]
@@ -65,12 +66,15 @@ def straight(one: Latents, other: Latents, at: int = -1) -> Latents:
 def pass_latents(found: Mapping[str, np.ndarray], number: int, z_dim: int) -> Latents:
     """The latents of a pass in passes.safetensors: its class mixtures, or where it is free its class embeddings."""
     band = found["bands"][number]
-    return band[:, :z_dim], found["mixtures"][number] if "mixtures" in found else band[:, z_dim:]
+    classes = found["mixtures"][number] if "mixtures" in found else band[:, z_dim:]
+    return finer(band[:, :z_dim]), finer(classes)
 
 
-def ring_pairs(members: int) -> list[tuple[int, int]]:
-    """Which of a ring's arrivals are joined by a pass: the first and the second, the third and the fourth, ..."""
-    return [(number, number + 1) for number in range(0, members, 2)]
+def finer(points: np.ndarray) -> np.ndarray:
+    """The points [P, D] of a band with those between them, PIECES to a gap."""
+    share = np.arange(PIECES)[:, None] / PIECES
+    gaps = points[:-1, None] * (1 - share) + points[1:, None] * share
+    return np.concatenate([gaps.reshape(-1, points.shape[1]), points[-1:]]).astype(np.float32)
 
 
 def ring_rows(
