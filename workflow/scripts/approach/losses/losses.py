@@ -17,13 +17,13 @@ from approach.errors import UserError
 from approach.losses.perceptual import Perceptual
 from approach.own import is_own, load_own
 from approach.target import Target
-from approach.torchvision_guard import import_torchvision
 
 KINDS = ("l1", "l2", "pyramid", "ssim", "lpips", "discriminator")
 
 # MS-SSIM's five scales, finest first (Wang et al. 2003), for an 11 px Gaussian window of sigma 1.5
 _SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _SSIM_WINDOW = 11
+_SSIM_K = (0.01, 0.03)
 _SSIM_FLOOR = 0.05
 
 Term = Callable[[Tensor], Tensor]
@@ -160,38 +160,67 @@ def _blur_matrix(side: int) -> Tensor:
 def _ssim_term(target: Tensor) -> Term:
     """1 - MS-SSIM, with as many of the five scales as the image has room for (64 px: 3, 128: 4, 256 and up: 5).
 
-    piq computes each scale. The scales are multiplied here, because piq cuts a negative structure term off at 0, where
-    its gradient is NaN: a start that is anti-correlated with the target at one scale could not move. Below 0.05 a
-    hyperbola with the same tangent takes over, positive and rising; above, the value is piq.multi_scale_ssim's.
+    Each scale is Wang et al.'s (2004) over the part that the whole window covers, as piq computes it; importing piq
+    would import torchvision too, which takes longer than the study's generator does. The target's share is computed
+    once. The scales are multiplied as piq does not: it cuts a negative structure term off at 0, where its gradient is
+    NaN, and a start that is anti-correlated with the target at one scale could not move. Below 0.05 a hyperbola with
+    the same tangent takes over, positive and rising; above, the value is piq.multi_scale_ssim's.
     """
-    import_torchvision()
-    from piq.functional import gaussian_filter  # noqa: PLC0415  (piq imports torchvision: after the guard)
-    from piq.ssim import _ssim_per_channel  # noqa: PLC0415  (the public one asserts a range: one NaN fails the batch)
-
     target = (target + 1) / 2
     side = min(target.shape[-2:])
     levels = max(1, sum((_SSIM_WINDOW - 1) * 2**level < side for level in range(len(_SSIM_WEIGHTS))))
-    window = min(_SSIM_WINDOW, side - 1 + side % 2)
-    kernel = gaussian_filter(window, 1.5, device=target.device, dtype=target.dtype).repeat(3, 1, 1, 1)
+    kernel = _gaussian(min(_SSIM_WINDOW, side - 1 + side % 2), target).repeat(3, 1, 1, 1)
     weights = target.new_tensor(_SSIM_WEIGHTS[:levels])
     weights = weights / weights.sum()
-    targets = [target]
-    for _ in range(levels - 1):
-        targets.append(F.avg_pool2d(targets[-1], 2))
+
+    def blurred(images: Tensor) -> Tensor:
+        return F.conv2d(images, kernel, groups=3)
+
+    references = []
+    for level in range(levels):
+        target = F.avg_pool2d(target, 2) if level else target
+        mean = blurred(target)
+        references.append((target, mean, mean**2, blurred(target**2) - mean**2))
 
     def term(images: Tensor) -> Tensor:
         images = (images + 1) / 2
         product = 1
-        for level, (reference, weight) in enumerate(zip(targets, weights, strict=True)):
+        for level, (reference, weight) in enumerate(zip(references, weights, strict=True)):
             if level:
                 images = F.avg_pool2d(images, 2)
-            similarity, structure = _ssim_per_channel(images, reference, kernel=kernel)
+            similarity, structure = _ssim(images, reference, blurred)
             value = similarity if level == levels - 1 else structure
             below = _SSIM_FLOOR**2 / (2 * _SSIM_FLOOR - value.clamp_max(_SSIM_FLOOR))
             product = product * torch.where(value > _SSIM_FLOOR, value, below) ** weight
         return 1 - product.mean(1)
 
     return term
+
+
+def _ssim(images: Tensor, reference: tuple[Tensor, ...], blurred: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """SSIM and its contrast and structure part, [N, 3], of images in [0, 1].
+
+    Args:
+        images: [N, 3, H, W].
+        reference: the target, its blurred self, the square of that, and its variance.
+        blurred: the mean under the window.
+    """
+    target, mean_target, square_target, variance_target = reference
+    mean = blurred(images)
+    square, both = mean**2, mean * mean_target
+    variance = blurred(images**2) - square
+    covariance = blurred(images * target) - both
+    floor_mean, floor_variance = _SSIM_K[0] ** 2, _SSIM_K[1] ** 2
+    structure = (2.0 * covariance + floor_variance) / (variance + variance_target + floor_variance)
+    similarity = (2.0 * both + floor_mean) / (square + square_target + floor_mean) * structure
+    return similarity.mean(dim=(-1, -2)), structure.mean(dim=(-1, -2))
+
+
+def _gaussian(size: int, like: Tensor) -> Tensor:
+    """[1, size, size]: a Gaussian window of sigma 1.5 that sums to 1."""
+    squares = (torch.arange(size, dtype=like.dtype, device=like.device) - (size - 1) / 2) ** 2
+    window = (-(squares[None] + squares[:, None]) / (2 * 1.5**2)).exp()
+    return (window / window.sum())[None]
 
 
 def _lpips_term(target: Tensor, perceptual: Perceptual | None) -> Term:
