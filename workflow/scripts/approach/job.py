@@ -1,5 +1,6 @@
 """What every script does around its work: log file, lines on the terminal, one clear last line when it fails."""
 
+import gc
 import logging
 import sys
 import time
@@ -36,6 +37,7 @@ def job(log_file: str, title: str) -> Iterator[logging.Logger]:
         to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.handlers = [to_file, to_terminal]
         yield logger
+        gc.freeze()  # the interpreter, ending, would look through all of torch for cycles: 0.3 s
     except Exception as error:
         if not isinstance(error, UserError) and not lacks_room(error):
             with suppress(OSError), path.open("a", encoding="utf-8") as file:
