@@ -2,6 +2,7 @@
 
 TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")
+FILM_FIRST = 10  # a run is as long as the way to its film; what else there is fills the cores beside it
 
 
 rule choose:
@@ -14,6 +15,7 @@ rule choose:
         "logs/{name}/films/{film}/choose.log",
     benchmark:
         "benchmarks/{name}/films/{film}/choose.tsv"
+    priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -42,9 +44,10 @@ rule frame_distance:
         "logs/{name}/films/{film}/frame-distance.log",
     benchmark:
         "benchmarks/{name}/films/{film}/frame-distance.tsv"
+    priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
-    threads: 2
+    threads: IMAGE_THREADS
     resources:
         mem_mb=4000,
         runtime=120,
@@ -68,6 +71,7 @@ rule timing:
         "logs/{name}/films/{film}/timing.log",
     benchmark:
         "benchmarks/{name}/films/{film}/timing.tsv"
+    priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
     threads: 1
@@ -104,9 +108,10 @@ rule render:
         "logs/{name}/films/{film}/render.log",
     benchmark:
         "benchmarks/{name}/films/{film}/render.tsv"
+    priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
-    threads: 2
+    threads: IMAGE_THREADS
     resources:
         mem_mb=4000,
         runtime=240,
@@ -141,6 +146,7 @@ rule encode:
         "logs/{name}/films/{film}/encode.log",
     benchmark:
         "benchmarks/{name}/films/{film}/encode.tsv"
+    priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
     threads: 2

@@ -12,9 +12,10 @@ rule survey:
         "logs/{name}/films/{film}/survey.log",
     benchmark:
         "benchmarks/{name}/films/{film}/survey.tsv"
+    priority: 5  # its panorama waits for it
     conda:
         "../envs/show.yaml"
-    threads: 2
+    threads: IMAGE_THREADS
     resources:
         mem_mb=4000,
         runtime=240,

@@ -1,6 +1,5 @@
 """What the scripts that show trajectories have in common: generator and LPIPS network as a rule's inputs give them."""
 
-import os
 from collections.abc import Mapping
 
 import torch
@@ -8,7 +7,7 @@ import torch
 from approach.biggan.config import read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import Generator, load_generator
-from approach.biggan.precision import set_matrix_precision
+from approach.biggan.precision import make_deterministic, set_matrix_precision
 from approach.losses.perceptual import Perceptual
 
 
@@ -20,21 +19,11 @@ def open_generator(files: Mapping[str, str], truncation: float, device: torch.de
     Raises:
         UserError: a file is missing, or is no BigGAN's.
     """
-    _make_deterministic(device)
+    make_deterministic(device)
     set_matrix_precision("float32", device)
     architecture = read_config(files["architecture"])
     weights = read_weights(files["weights"], architecture)
     return load_generator(weights, architecture, truncation=truncation, device=device)
-
-
-def _make_deterministic(device: torch.device | str) -> None:
-    """What `biggan.precision.make_deterministic` does, without the compiler, which nothing that shows uses.
-
-    torch.use_deterministic_algorithms imports it, and that takes longer than opening the study's generator.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_deterministic_debug_mode("error" if torch.device(device).type == "cpu" else "warn")
-    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def open_perceptual(files: Mapping[str, str], net: str | None, device: torch.device | str) -> Perceptual | None:

@@ -44,14 +44,20 @@ def set_matrix_precision(precision: str, device: str | torch.device) -> None:
         logger.warning("%s has no units for bfloat16: precision=float32 will be several times faster here", device)
 
 
-def make_deterministic(device: str | torch.device) -> None:
+def make_deterministic(device: str | torch.device, *, compiled: bool = False) -> None:
     """Have PyTorch take those operations that give the same bytes each time; process-wide, before any is computed.
 
     On the CPU an operation that has no such form is an error. On other devices, where nobody has seen every operation
     run, it is a warning. cuBLAS wants a workspace of fixed size, and reads the variable at its first product.
+    torch.use_deterministic_algorithms tells the compiler too, and imports it: only where something is compiled is that
+    worth the second that it takes.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=torch.device(device).type != "cpu")
+    strict = torch.device(device).type == "cpu"
+    if compiled:
+        torch.use_deterministic_algorithms(True, warn_only=not strict)
+    else:
+        torch.set_deterministic_debug_mode("error" if strict else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # no operation here reads what it did not write
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from approach.film.render import conditioning_at
+from approach.film.render import chunk, conditioning_at
 from approach.film.timing import distances
 
 SIDE = 64  # pixels of the pictures that are compared
 STRIDE = 4  # steps between two pictures at first
 PARTS = 240  # a trajectory is cut so that no piece is longer than one of so many equal ones...
 FINEST = 24  # ... unless a single step would have to be cut into more pieces than this
-CHUNK = 16
 
 
 @torch.inference_mode()
@@ -44,13 +43,14 @@ def frame_distances(
     def small(positions: Sequence[float], before: int, total: int) -> np.ndarray:
         conditioning = conditioning_at(generator, z, classes, positions)
         made = []
-        for begin in range(0, len(conditioning), CHUNK):
-            images = generator(conditioning[begin : begin + CHUNK]).float()
+        for part in conditioning.split(chunk(conditioning.device)):
+            images = generator(part).float()
             side = min(SIDE, images.shape[-1])
             images = F.adaptive_avg_pool2d(images, side).permute(0, 2, 3, 1)
             made.append(images.cpu().numpy().astype(np.float16))
+            before += len(images)
             if report:
-                report(before + begin + len(images), total)
+                report(before, total)
         return np.concatenate(made)
 
     last = len(z) - 1

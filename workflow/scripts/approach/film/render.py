@@ -7,6 +7,11 @@ import numpy as np
 import torch
 
 
+def chunk(device: torch.device) -> int:
+    """How many images are made at a time: on a CPU what its caches hold, on a GPU enough to be worth a launch."""
+    return 8 if device.type == "cpu" else 32
+
+
 def to_frames(images: torch.Tensor) -> np.ndarray:
     """Images [N, 3, H, W] in [-1, 1] as frames, uint8 [N, H, W, 3]; what lies outside the range is clipped."""
     pixels = images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
@@ -46,7 +51,7 @@ def render_frames(
     z: np.ndarray,
     classes: np.ndarray,
     positions: Sequence[float],
-    batch: int = 16,
+    batch: int | None = None,
     finish: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Iterator[np.ndarray]:
     """The frames of one channel in order; a held frame is made once and repeated.
@@ -56,7 +61,7 @@ def render_frames(
         z: [S+1, 128], as in a trajectory file.
         classes: [S+1, C], probabilities.
         positions: the fractional step of each frame, in [0, S].
-        batch: images made at a time.
+        batch: images made at a time; default: `chunk`.
         finish: changes images [N, 3, S, S] before they become frames.
 
     Yields:
@@ -64,6 +69,7 @@ def render_frames(
     """
     moments, repeats = _runs(positions)
     conditioning = conditioning_at(generator, z, classes, moments)
+    batch = batch or chunk(conditioning.device)
     for begin in range(0, len(moments), batch):
         with torch.inference_mode():
             images = generator(conditioning[begin : begin + batch])

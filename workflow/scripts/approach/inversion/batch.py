@@ -192,7 +192,7 @@ def resume(checkpoint: Path, fingerprint: str, steps: int) -> tuple[State, dict]
 def set_up_torch(decisions: dict) -> None:
     """Threads, precision and determinism, for the whole process."""
     torch.set_num_threads(decisions["threads"])
-    make_deterministic(decisions["device"])
+    make_deterministic(decisions["device"], compiled=decisions["compiled"])
     set_matrix_precision(decisions["precision"], decisions["device"])
     keep_memory()
 

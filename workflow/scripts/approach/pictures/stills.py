@@ -4,13 +4,11 @@ import numpy as np
 import torch
 
 from approach.biggan.generator import Generator
-from approach.film.render import to_frames
+from approach.film.render import chunk, to_frames
 from approach.losses.metrics import measure
 from approach.losses.perceptual import Perceptual
 from approach.target import Target
 from approach.trajectories import Trajectory
-
-CHUNK = 32  # images in one pass
 
 
 def moments(steps: int, count: int) -> list[int]:
@@ -43,13 +41,13 @@ def take_stills(
     """
     steps = moments(len(trajectories[0].z) - 1, count)
     device = next(generator.buffers()).device
-    pictures, rows = [], []
+    batch, pictures, rows = chunk(device), [], []
     for trajectory in trajectories:
         z, classes = (torch.from_numpy(part[steps]).to(device) for part in (trajectory.z, trajectory.classes))
         with torch.no_grad():
             conditioning = [
-                generator.conditioning(z[begin : begin + CHUNK], classes[begin : begin + CHUNK])
-                for begin in range(0, len(z), CHUNK)
+                generator.conditioning(z[begin : begin + batch], classes[begin : begin + batch])
+                for begin in range(0, len(z), batch)
             ]
             images = torch.cat([generator(part) for part in conditioning])
             found = measure(images[[0, -1]], target, names, net)

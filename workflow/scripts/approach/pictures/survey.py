@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from approach.film.render import conditioning_at
+from approach.film.render import chunk, conditioning_at
 
 ASPECT = 1.5  # width of the window over its height
 MARGIN = 0.38  # around the arrivals, in parts of their longest distance
 PROFILE_POINTS = 41
 MEASURED = 4  # every fourth point of a profile is computed; between them it follows the surface
 PAIRS = ((0, 1), (1, 2), (2, 0))
-CHUNK = 32
 
 
 @torch.inference_mode()
@@ -58,11 +57,12 @@ def survey(
     points = np.concatenate([mesh, *lines[:, ::MEASURED]])
     device = next(generator.buffers()).device
     values = []
-    for begin in range(0, len(points), CHUNK):
-        part = torch.as_tensor(points[begin : begin + CHUNK], dtype=torch.float32, device=device)
+    batch = chunk(device)
+    for begin in range(0, len(points), batch):
+        part = torch.as_tensor(points[begin : begin + batch], dtype=torch.float32, device=device)
         values.append(loss(generator(part)).total.cpu().double().numpy())
         if report:
-            report(min(begin + CHUNK, len(points)), len(points))
+            report(min(begin + batch, len(points)), len(points))
     values = np.concatenate(values)
     surface = values[: len(mesh)].reshape(len(y), len(x))
     profiles = _profiles(x, y, surface, (lines - origin) @ axes.T, values[len(mesh) :].reshape(len(PAIRS), -1))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from approach.biggan.config import read_config
 from approach.errors import UserError
 from approach.own import is_own
 from approach.planning import batches, sweep
@@ -33,6 +34,7 @@ class Setting:
     batches: dict = field(default_factory=dict)
 
 
+SMALL = 64  # pixels of an image's side
 SCREENS = ("left", "centre", "right", "wide")
 EXHIBITION_FILES = [f"{screen}.{form}" for screen in SCREENS for form in ("mov", "mp4")]
 EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in SCREENS]
@@ -150,6 +152,10 @@ class Plan:
         """What an inversion of this setting is made from."""
         config = self.settings[setting].config
         return {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
+
+    def image_threads(self) -> int:
+        """Threads of a job that makes images: one where they are small, since two would wait for each other."""
+        return 1 if read_config(self.base["generator"]["config"]).output_dim <= SMALL else 2
 
     def all_inversion_files(self) -> dict[str, str]:
         """What the inversions of all settings are made from."""
