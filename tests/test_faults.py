@@ -26,7 +26,7 @@ from approach import digest
 from approach.biggan.config import read_config
 from approach.classes import read_names
 from approach.errors import UserError, one_line
-from approach.files import read_json, read_npz, read_pixels, read_table, read_yaml
+from approach.files import read_json, read_npz, read_pixels, read_table, read_yaml, reading
 from approach.inversion.checkpoint import read_checkpoint, write_checkpoint
 from approach.inversion.descent import State
 from approach.inversion.starts import Latents
@@ -322,6 +322,12 @@ def test_a_damaged_intermediate_file_is_named_with_the_remedy(tmp_path, name, da
         READERS[name](path)
     assert str(error.value).startswith(f"{path}: is damaged (")
     assert "delete it, and the same command makes it again" in str(error.value)
+
+
+def test_what_a_file_lacks_is_said_in_words():
+    said = re.escape("losses.csv: is damaged (it has no (1, 9)); delete it")
+    with pytest.raises(UserError, match=said), reading("losses.csv"):
+        raise KeyError((1, 9))
 
 
 def test_a_line_is_short_and_holds_no_control_characters():

@@ -29,6 +29,8 @@ def reading(path: str | Path) -> Iterator[None]:
         raise
     except Exception as error:  # every reader has exceptions of its own
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, KeyError):
+            said = f"it has no {said}"
         raise UserError(f"{path}: is damaged ({said[:120]}); delete it, and the same command makes it again") from error
 
 
