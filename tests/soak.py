@@ -648,6 +648,8 @@ def aim(chance: random.Random, stage: str, work: float, retries: bool) -> Blow:
         return Blow(victim, number, "end", chance.choice([0.0, 0.0, chance.uniform(0, 0.4)]))
     if victim != "job" and chance.random() < 0.3:
         return Blow(victim, number, "start", chance.uniform(0, 6))
+    if stage == "tables" and chance.random() < 0.7:  # a table is written in milliseconds: few blows would come in time
+        return Blow(victim, number, "loading", chance.uniform(0, 0.3))
     if chance.random() < 0.2:
         return Blow(victim, number, "loading", chance.uniform(0, 1))
     if chance.random() < 0.15:
