@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from approach.errors import UserError
 from approach.film.render import conditioning_at
@@ -10,13 +11,15 @@ from approach.losses.losses import LossValues
 from approach.pictures.passes_sheet import passes_sheet
 from approach.pictures.roads import passes_on_plane
 from approach.pictures.survey import survey
+from approach.pictures.tree import tree_plot
 from approach.planning.plan import make_plan
 from approach.roads.band import along_band, relax, tangents
-from approach.roads.pairs import film_arrivals, pairs
+from approach.roads.pairs import experiment_arrivals, film_arrivals, pairs
 from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import read_passes, write_passes
 from approach.roads.reach import Reach, onto_simplex
 from approach.roads.ring import LINE, join_ring, pass_latents, ring_rows
+from approach.roads.tree import tree
 from helpers.generators import Smooth
 from helpers.paths import ROOT
 
@@ -157,7 +160,7 @@ def test_passes_are_drawn_where_the_panorama_has_its_arrivals(film_passes):
 def test_passes_are_written_and_read_and_drawn(film_passes, tmp_path):
     arrays = {name: value.numpy() for name, value in film_passes[3][0.8].items()}
     arrays["images"] = np.zeros((3, 7, 32, 32, 3), np.uint8)
-    said = {"loss": "l2", "free": False, "pairs": pairs(3)}
+    said = {"loss": "l2", "free": False, "pairs": pairs(3), "labels": ["a", "b", "c"]}
     for name in ("one", "two"):
         write_passes(tmp_path / name, arrays, said)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -165,8 +168,52 @@ def test_passes_are_written_and_read_and_drawn(film_passes, tmp_path):
     assert np.array_equal(read["bands"], arrays["bands"])
     assert told["pairs"] == [[0, 1], [1, 2], [2, 0]]
     target = np.zeros((32, 32, 3), np.uint8)
-    sheet = passes_sheet(read, told, target, labels=["a", "b", "c"], title="Passes", tile=48)
+    sheet = passes_sheet(read, told, target, title="Passes", tile=48)
     assert sheet.width > 8 * 48
+    assert passes_sheet(read, told, target, title="Passes", tile=48, shown=[1]).height < sheet.height
+    order, joins = tree(told["pairs"], read["profiles"].max(axis=1).tolist())
+    tree_plot(read, told, order, joins, tmp_path / "tree.png", title="Tree")
+    with Image.open(tmp_path / "tree.png") as drawn:
+        assert drawn.height > 1000 and np.asarray(drawn.convert("L")).std() > 5
+
+
+def test_a_tree_joins_arrivals_at_the_lowest_pass_by_whatever_way():
+    """0 and 2 are joined over 1, lower than directly; 3 is cut off from all."""
+    between = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    order, joins = tree(between, [0.2, 0.9, 0.8, 0.4, 0.7, 0.6])
+    assert [(join.height, join.over) for join in joins] == [
+        (pytest.approx(0.2), 0),
+        (pytest.approx(0.4), 3),
+        (pytest.approx(0.6), 5),
+    ]
+    assert {joins[0].left, joins[0].right} == {0, 1} and {joins[2].left, joins[2].right} == {3, 5}
+    assert sorted(order) == [0, 1, 2, 3] and order.index(2) not in range(*sorted(map(order.index, (0, 1))))
+
+
+def test_the_nearest_arrivals_of_an_experiment_get_passes():
+    rows = [
+        {"setting": "loss~l2+lr~0.05", "seed": seed, "status": status, "final_l2": far, "trajectories": f"{seed}.st"}
+        for seed, status, far in [(0, "ok", 0.3), (1, "failed", 0.0), (2, "ok", 0.1), (3, "ok", 0.2)]
+    ]
+    chosen, between = experiment_arrivals(rows, "l2", 2)
+    assert [(one["seed"], one["trajectory"], one["label"]) for one in chosen] == [
+        (2, "2.st", "start 2"),
+        (3, "3.st", "start 3"),
+    ]
+    assert between == [(0, 1)]
+    assert len(experiment_arrivals(rows, "l2", 12)[1]) == 3
+    with pytest.raises(UserError, match="passes need two"):
+        experiment_arrivals(rows[:2], "l2", 12)
+
+
+def test_the_arrivals_of_an_experiment_get_passes_and_a_tree_where_they_are_asked_for():
+    plan = make_plan({"seeds": 6, "hydra": "passes.arrivals=6"}, ROOT)
+    assert {"passes.safetensors", "passes.png", "tree.png"} <= set(plan.experiment_products())
+    assert make_plan({}, ROOT).tree() == []
+    with pytest.raises(UserError, match="two arrivals"):
+        make_plan({"hydra": "passes.arrivals=1"}, ROOT)
+    with pytest.raises(UserError, match="truncation is swept"):
+        make_plan({"hydra": "passes.arrivals=3 generator.truncation=0.5,1.0"}, ROOT)
 
 
 def test_passes_are_made_only_where_they_are_asked_for():

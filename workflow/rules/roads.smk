@@ -1,4 +1,4 @@
-# Roads: the lowest ways between a film's arrivals, where passes.films names it; and rings, which they join.
+# Roads: the lowest ways between arrivals, of a film (passes.films) or an experiment (passes.arrivals); and rings.
 
 
 rule passes:
@@ -58,6 +58,72 @@ rule draw_passes:
         code=get_code("draw_passes"),
     script:
         "../scripts/draw_passes.py"
+
+
+rule passes_of_arrivals:
+    input:
+        **PLAN.measuring_files(PLAN.arrivals_loss()),
+        table="results/{name}/trajectories.csv",
+        trajectories=PLAN.all_batch_files(),
+    output:
+        passes="results/{name}/passes.safetensors",
+    log:
+        "logs/{name}/passes_of_arrivals.log",
+    benchmark:
+        "benchmarks/{name}/passes_of_arrivals.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+        gpu=GPUS,
+    params:
+        passes={
+            key: PLAN.base["passes"][key]
+            for key in ("points", "steps", "free", "arrivals")
+        },
+        loss=PLAN.arrivals_loss(),
+        net=PLAN.lpips_net(PLAN.arrivals_loss()["terms"]),
+        own=PLAN.own_terms(PLAN.arrivals_loss()),
+        device=PLAN.base["device"],
+        code=get_code("passes"),
+    script:
+        "../scripts/passes.py"
+
+
+rule draw_tree:
+    input:
+        passes="results/{name}/passes.safetensors",
+        target="results/{name}/target.png",
+    output:
+        tree=report(
+            "results/{name}/tree.png",
+            caption="../report/tree.rst",
+            category="Experiment",
+            labels={"shows": "how arrivals hang together"},
+        ),
+        sheet=report(
+            "results/{name}/passes.png",
+            caption="../report/passes.rst",
+            category="Experiment",
+            labels={"shows": "passes"},
+        ),
+    log:
+        "logs/{name}/draw_tree.log",
+    benchmark:
+        "benchmarks/{name}/draw_tree.tsv"
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        tile=PLAN.base["montage"]["tile"],
+        code=get_code("draw_tree"),
+    script:
+        "../scripts/draw_tree.py"
 
 
 rule ring:

@@ -5,7 +5,6 @@ from pathlib import Path
 from approach.files import read_json, read_pixels
 from approach.job import job
 from approach.pictures.passes_sheet import passes_sheet
-from approach.roads.pairs import film_arrivals
 from approach.roads.passes_file import read_passes
 
 with job(snakemake.log[0], f"draw passes {snakemake.wildcards.film}"):
@@ -13,7 +12,6 @@ with job(snakemake.log[0], f"draw passes {snakemake.wildcards.film}"):
     sheet = passes_sheet(
         *read_passes(Path(snakemake.input.passes)),
         read_pixels(snakemake.input.target),
-        labels=[one["label"] for one in film_arrivals(choice)[0]],
         title=": ".join(filter(None, ["Passes", choice["title"]])),
         tile=snakemake.params.tile,
     )

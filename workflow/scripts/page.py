@@ -8,7 +8,9 @@ from approach.film.probe import picture_size
 from approach.job import job
 from approach.page.page import arrivals_data, film_data, href, moment_strips, page
 from approach.pictures.readings import in_channel_order
+from approach.pictures.roads import passes_on_plane
 from approach.pictures.stills_file import read_arrivals, read_moments
+from approach.roads.passes_file import read_passes
 from approach.wording import setting_words
 
 FILM_FILES = ("choices", "timings", "triptychs", "itineraries")
@@ -19,15 +21,19 @@ with job(snakemake.log[0], "page") as log:
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     tables |= dict(zip(snakemake.params.rings, snakemake.input.rings, strict=True))
     films, panoramas = [], zip(*(snakemake.input[kind] for kind in PANORAMA_FILES), strict=True)
-    for place, loss in enumerate(snakemake.params.films.values()):
+    passes = dict(zip(snakemake.params.passes, snakemake.input.passes, strict=True))
+    for place, (film, loss) in enumerate(snakemake.params.films.items()):
         files = {kind: snakemake.input[kind][place] for kind in FILM_FILES}
         choice = read_json(files["choices"], "channels", "title")
         survey, relief, whole = next(panoramas) if loss else (None, None, None)
+        found = in_channel_order(read_npz(survey), choice["channels"]) if survey else None
+        if film in passes:
+            found |= passes_on_plane(read_passes(Path(passes[film]))[0], found["arrivals"])
         data = film_data(
             choice,
             read_json(files["timings"], "frames", "fps", "positions"),
             [channel_losses(channel, tables) for channel in choice["channels"]],
-            in_channel_order(read_npz(survey), choice["channels"]) if survey else None,
+            found,
             read_json(files["itineraries"]),
             size=picture_size(files["triptychs"]),
             loss=loss,
@@ -56,6 +62,7 @@ with job(snakemake.log[0], "page") as log:
         target=read_pixels(snakemake.input.target),
         links=links,
         notes=snakemake.params.notes,
+        tree=[href(path, folder) for path in snakemake.input.tree],
     )
     Path(snakemake.output.page).write_text(text, encoding="utf-8")
     log.info("%d films, %d kB", len(films), len(text) // 1000)

@@ -1,4 +1,4 @@
-"""The passes between a film's arrivals."""
+"""The passes between a film's arrivals, or between the nearest of an experiment."""
 
 from pathlib import Path
 
@@ -6,26 +6,30 @@ import numpy as np
 import torch
 
 from approach.devices import resolve_device
-from approach.files import read_json
+from approach.files import read_json, read_table
 from approach.film.render import to_frames
 from approach.job import Pace, job
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
-from approach.roads.pairs import film_arrivals
+from approach.pictures.arrivals import closeness_metric
+from approach.roads.pairs import experiment_arrivals, film_arrivals
 from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import write_passes
 from approach.trajectories import read_trajectory
 
-with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
+with job(snakemake.log[0], f"passes {snakemake.wildcards.get('film', 'between arrivals')}") as log:
     torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
-    choice = read_json(snakemake.input.choice, "channels", "title")
-    arrived, between = film_arrivals(choice)
+    asked = snakemake.params.passes
+    if "choice" in snakemake.input.keys():  # noqa: SIM118 - Snakemake's list of names
+        arrived, between = film_arrivals(read_json(snakemake.input.choice, "channels", "title"))
+    else:
+        table = read_table(snakemake.input.table, "setting", "seed", "status", "trajectories")
+        arrived, between = experiment_arrivals(table.to_dict("records"), closeness_metric(table), asked["arrivals"])
     trajectories = [read_trajectory(Path(one["trajectory"]), one["seed"]) for one in arrived]
     truncation = trajectories[0].metadata["truncation"]
     generator = open_generator(snakemake.input, truncation, device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
-    asked = snakemake.params.passes
     pace = Pace(len(between) * asked["steps"])
 
     def report(done, total):
@@ -45,7 +49,13 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.film}") as log:
     )
     with torch.inference_mode():
         images = np.stack([to_frames(generator(band)) for band in found["bands"]])
-    metadata = {"loss": snakemake.params.loss["name"], "free": asked["free"], "pairs": between}
+    metadata = {
+        "loss": snakemake.params.loss["name"],
+        "free": asked["free"],
+        "pairs": between,
+        "labels": [one["label"] for one in arrived],
+        "trajectories": [f"{one['setting']}/{one['seed']}" for one in arrived],
+    }
     arrays = {name: value.cpu().numpy() for name, value in found.items()}
     write_passes(Path(snakemake.output.passes), {**arrays, "images": images}, metadata)
     for (a, b), straight, profile in zip(metadata["pairs"], arrays["straight"], arrays["profiles"], strict=True):

@@ -147,6 +147,7 @@ def page(
     links: list[dict],
     notes: Sequence[str],
     moments: dict | None = None,
+    tree: Sequence[str] = (),
 ) -> str:
     """The text of index.html.
 
@@ -159,6 +160,7 @@ def page(
         links: groups of {title, files: [{href, text}]}.
         notes: films that could not be made, and why.
         moments: as `moment_strips`, to preview three arrivals.
+        tree: the link to the tree of arrivals, where there is one.
     """
     work = work_of(record.get("configuration", {}), name)
     configuration = dict(_flat(record.get("configuration", {})))
@@ -179,6 +181,7 @@ def page(
         films=films,
         notes=notes,
         arrivals=arrivals,
+        tree=tree,
         facts=_facts(record, configuration),
         configuration=[
             *((key, _text(value)) for key, value in configuration.items()),
@@ -260,12 +263,17 @@ def _panorama(found: Mapping[str, np.ndarray], loss: str) -> dict:
         seen = found[f"trajectory_{number}"]
         kept = evenly(len(seen), MOST_POINTS)
         trajectories.append({"steps": kept, "x": seen[kept, 0], "y": seen[kept, 1], "away": seen[kept, 2]})
-    profiles = []
-    for (a, b), along, profile in zip(PAIRS, found["profile_x"], found["profiles"], strict=True):
+    profiles, passes = [], []
+    for number, (a, b) in enumerate(PAIRS):
+        along, profile = found["profile_x"][number], found["profiles"][number]
         above = ridge(profile)
         share = above / max(profile[0], profile[-1], 1e-12)
         said = f"a ridge {above:.2g} high ({share:.0%} of the higher arrival)" if share >= 0.005 else "no ridge between"
         profiles.append({"loss": profile, "said": f"{a} to {b}, {along[-1]:.3g} apart: {said}"})
+        if "pass_bands" in found:
+            over, band = found["pass_profiles"][number], found["pass_bands"][number]
+            profiles[-1] |= {"pass": over, "said": f"{profiles[-1]['said']}; the pass is {ridge(over):.2g} high"}
+            passes.append({"x": band[:, 0], "y": band[:, 1], "top": found["pass_tops"][number]})
     extent = [found["x"][0], found["x"][-1], found["y"][0], found["y"][-1]]
     return {
         "loss": loss,
@@ -273,6 +281,7 @@ def _panorama(found: Mapping[str, np.ndarray], loss: str) -> dict:
         "gone": fog_distance(found["arrivals"]),
         "trajectories": trajectories,
         "profiles": profiles,
+        "passes": passes,
     }
 
 

@@ -14,7 +14,7 @@ def passes_sheet(
     said: Mapping,
     target: np.ndarray,
     *,
-    labels: Sequence[str],
+    shown: Sequence[int] | None = None,
     title: str,
     tile: int,
 ) -> Image.Image:
@@ -22,14 +22,16 @@ def passes_sheet(
 
     Args:
         found: the arrays of passes.safetensors.
-        said: its metadata.
+        said: its metadata: pairs, labels, loss, free.
         target: uint8 [H, W, 3].
-        labels: what the arrivals are called.
+        shown: the numbers of the passes to draw; by default all.
         title: in large type.
         tile: pixels of a picture's side.
     """
     rows = []
-    for number, (a, b) in enumerate(said["pairs"]):
+    labels = said["labels"]
+    for number in range(len(said["pairs"])) if shown is None else shown:
+        a, b = said["pairs"][number]
         losses = found["losses"][number]
         top = int(losses[1:-1].argmax()) + 1
         tiles = [

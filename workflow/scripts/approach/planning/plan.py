@@ -6,7 +6,7 @@ paths are relative to the folder that Snakemake works in.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,8 +172,11 @@ class Plan:
 
     def survey_files(self, film: str) -> dict[str, str]:
         """What the survey of a film's panorama is made from."""
-        terms = self.survey_loss(film)["terms"]
-        return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(terms)}
+        return self.measuring_files(self.survey_loss(film))
+
+    def measuring_files(self, loss: dict) -> dict[str, str]:
+        """What images of the generator are made and measured with."""
+        return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(loss["terms"])}
 
     def loss_files(self, terms: Iterable[str]) -> dict[str, str]:
         """What has to be opened to compute these loss terms or metrics."""
@@ -273,14 +276,27 @@ class Plan:
 
     def survey_loss(self, film: str) -> dict:
         """What a panorama measures: the loss that its trajectories share, or else the first metric, for all three."""
-        if not self.mixed_losses(film):
-            return self.settings[self.candidate_settings(film)[0]].config["loss"]
+        return self.common_loss(self.candidate_settings(film))
+
+    def common_loss(self, settings: Sequence[str]) -> dict:
+        """The loss that settings share, or else the first metric, for all of them."""
+        losses = [self.settings[setting].config["loss"] for setting in settings]
+        if all(loss == losses[0] for loss in losses):
+            return losses[0]
         name = self.base["metrics"][0]
         return {"name": name, "terms": {name: 1.0}}
 
+    def arrivals_loss(self) -> dict:
+        """What the passes between the experiment's arrivals lead through."""
+        return self.common_loss(list(self.settings))
+
     def survey_own(self, film: str) -> dict[str, str]:
         """What the terms of one's own say that a panorama measures."""
-        return digests(name for name in self.survey_loss(film)["terms"] if is_own(name))
+        return self.own_terms(self.survey_loss(film))
+
+    def own_terms(self, loss: dict) -> dict[str, str]:
+        """What a loss's terms of one's own say."""
+        return digests(name for name in loss["terms"] if is_own(name))
 
     def mixed_losses(self, film: str) -> bool:
         """Whether a film's trajectories descended different losses."""
@@ -304,6 +320,10 @@ class Plan:
     def passes(self, film: str) -> list[str]:
         """The passes that a film's panorama draws or that join a ring, if it has any."""
         return [f"{self.results}/films/{film}/passes.safetensors"] if film in self.films_with_passes() else []
+
+    def panorama_passes(self) -> list[str]:
+        """The passes that the panoramas draw."""
+        return [file for film in self.surveyed_films() for file in self.passes(film)]
 
     def _films_of(self, section: str) -> list[str]:
         wanted = self.base[section]["films"]
@@ -334,7 +354,12 @@ class Plan:
         """What is made once; the page, which shows them, comes on top."""
         files = ["experiment.yaml", "trajectories.csv", "losses.parquet", "losses.png", "montage.png", "starts.csv"]
         files += ["arrivals.csv", "arrivals.png"]
+        files += ["passes.safetensors", "passes.png", "tree.png"] if self.base["passes"]["arrivals"] else []
         return [*files, "metrics.png"] if len(self.settings) > 1 else files
+
+    def tree(self) -> list[str]:
+        """The picture of the tree of arrivals, where there is one."""
+        return [f"{self.results}/tree.png"] if self.base["passes"]["arrivals"] else []
 
     def film_products(self, film: str) -> list[str]:
         """What is made of a film; the viewer for Snakemake's report comes on top."""
@@ -438,6 +463,8 @@ def make_plan(given: dict, root: Path) -> Plan:
     for key, entry in base["films"].items():
         sweep.validate_video(key, base["video"], entry.get("video", {}))
     films = {film["name"]: film for film in table}
+    if base["passes"]["arrivals"]:
+        check_arrivals(base, len(planned) * len(base["seeds"]), axes)
     starts = {start_name(one.config): picture_setting(one.config) for one in planned.values()}
     starts.pop(None, None)
     for config in starts.values():
@@ -472,13 +499,27 @@ def check_combination(config: dict) -> None:
         raise UserError("start.best_of: a search that looks at a pool needs none; take start=random, or search=descent")
     for name in own_names(config):
         check_own(name)
-    asked = config["passes"]["films"] != [] or any(film.get("join") == "passes" for film in config["films"].values())
+    asked = config["passes"]["films"] != [] or config["passes"]["arrivals"]
+    asked = asked or any(film.get("join") == "passes" for film in config["films"].values())
     if config["latent"]["classes"] == "embedding" and asked and not config["passes"]["free"]:
         raise UserError(
             "latent.classes=embedding has no mixtures of classes that a pass could keep to; say passes.free=true"
         )
     if config["precision"] == "tf32" and not config["device"].startswith(("cuda", "auto")):
         raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")
+
+
+def check_arrivals(config: dict, trajectories: int, axes: dict) -> None:
+    """Refuse passes between arrivals of which there are too few, or which different generators make.
+
+    Raises:
+        UserError: says what is wrong.
+    """
+    count = config["passes"]["arrivals"]
+    if min(count, trajectories) < 2:
+        raise UserError(f"passes.arrivals={count}: passes need two arrivals; this run has {trajectories}")
+    if len(axes.get("generator.truncation", [])) > 1:
+        raise UserError("passes.arrivals: generator.truncation is swept, and arrivals of two generators have no passes")
 
 
 def inversion_config(config: dict) -> dict:

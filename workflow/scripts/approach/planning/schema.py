@@ -187,9 +187,15 @@ class Panorama(Section):
 
 
 class Passes(Section):
-    """The lowest ways between a film's three arrivals, each relaxed from the straight line as a nudged elastic band."""
+    """The lowest ways between arrivals, each relaxed from the straight line as a nudged elastic band."""
 
     films: list[str] | None = key("films that get passes, by their names under films:; null: all, []: none")
+    arrivals: int = key(
+        "arrivals of the experiment, the nearest to the target, that get passes between every two and a tree; 0: none",
+        "arrivals",
+        ge=0,
+        le=12,
+    )
     points: int = key("images along a pass, its two arrivals included", "images", ge=3, le=201)
     steps: int = key("rounds in which a pass is relaxed; each evaluates all of its inner images", ge=1, le=100_000)
     free: bool = key("let a pass lead through conditionings that no latent gives")

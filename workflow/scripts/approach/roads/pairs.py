@@ -1,7 +1,10 @@
 """Which arrivals have passes between them. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+
+from approach.errors import UserError
+from approach.wording import setting_words, value_words
 
 
 def pairs(count: int) -> list[tuple[int, int]]:
@@ -24,3 +27,30 @@ def film_arrivals(choice: Mapping) -> tuple[list[dict], list[tuple[int, int]]]:
         return channels, pairs(len(channels))
     members = [member for channel in channels for member in channel["members"]]
     return members, [(first, first + 1) for first in range(0, len(members), 2)]
+
+
+def experiment_arrivals(rows: Sequence[Mapping], by: str, count: int) -> tuple[list[dict], list[tuple[int, int]]]:
+    """The arrivals of an experiment that are nearest to the target, and every two of them.
+
+    Args:
+        rows: of trajectories.csv.
+        by: the metric of nearness.
+        count: how many.
+
+    Returns:
+        {setting, seed, label, trajectory: its file} each; pairs of their numbers.
+
+    Raises:
+        UserError: fewer than two have arrived.
+    """
+    arrived = sorted((row for row in rows if row["status"] != "failed"), key=lambda row: row[f"final_{by}"])[:count]
+    if len(arrived) < 2:
+        raise UserError(f"passes.arrivals={count}: {len(arrived)} of this run's inversions arrived; passes need two")
+    several = len({row["setting"] for row in rows}) > 1
+    chosen = []
+    for row in arrived:
+        words = [setting_words(row["setting"])] if several else []
+        label = ", ".join([*words, value_words("seed", row["seed"])])
+        named = {"setting": row["setting"], "seed": int(row["seed"]), "label": label}
+        chosen.append({**named, "trajectory": row["trajectories"]})
+    return chosen, list(combinations(range(len(chosen)), 2))

@@ -287,7 +287,7 @@ function panorama() {
   map.src = data.map;
   map.width = 1440; map.height = Math.round(1440 * (data.extent[3] - data.extent[2]) / (data.extent[1] - data.extent[0]));
   $("panorama-link").href = data.whole;
-  $("panorama-note").textContent = `${film.same_loss ? `The ${data.loss} loss` : `The three minimised different losses; this is ${data.loss}, one metric for all,`} on the plane through the three arrivals. A trajectory is far from this plane for most of its steps: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.`;
+  $("panorama-note").textContent = `${film.same_loss ? `The ${data.loss} loss` : `The three minimised different losses; this is ${data.loss}, one metric for all,`} on the plane through the three arrivals. A trajectory is far from this plane for most of its steps: the further, the more fog. It has all but gone at a distance of ${figures(data.gone)}.${data.passes.length ? " Dashed: the passes, the lowest ways found between two arrivals, each with a cross where it is highest." : ""}`;
   const style = ["#e8b04a", "#f0705a", "#7ad3da"];
   const draw = () => {
     const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
@@ -300,6 +300,14 @@ function panorama() {
     const [left, right, low, high] = data.extent;
     const x = (value) => (value - left) / (right - left) * width, y = (value) => (high - value) / (high - low) * height;
     const unit = clamp(width / 900, 0.6, 1.2);
+    for (const [colour, wide] of [["#0d1419", 3.6], ["#f4f1ea", 1.8]]) for (const band of data.passes) {
+      pen.globalAlpha = 1; pen.strokeStyle = colour; pen.lineWidth = wide * unit;
+      pen.setLineDash([6 * unit, 3 * unit]);
+      pen.beginPath(); band.x.forEach((value, number) => pen.lineTo(x(value), y(band.y[number]))); pen.stroke();
+      pen.setLineDash([]);
+      const arm = 5 * unit, px = x(band.top[0]), py = y(band.top[1]);
+      pen.beginPath(); pen.moveTo(px - arm, py - arm); pen.lineTo(px + arm, py + arm); pen.moveTo(px - arm, py + arm); pen.lineTo(px + arm, py - arm); pen.stroke();
+    }
     data.trajectories.forEach((trajectory, index) => {
       const now = position(index);
       for (let number = 1; number < trajectory.steps.length; number++) {
@@ -332,14 +340,16 @@ function panorama() {
   updates.push(draw);
   map.onload = draw;
   const box = $("profiles");
-  const all = data.profiles.flatMap((profile) => profile.loss), low = Math.min(...all), high = Math.max(...all);
+  const all = data.profiles.flatMap((profile) => [...profile.loss, ...(profile.pass || [])]), low = Math.min(...all), high = Math.max(...all);
   const ends = [[1, 2], [2, 3], [3, 1]];
   box.replaceChildren(...data.profiles.map((profile, pair) => {
     const put = (value) => 76 - 66 * (high > low ? (value - low) / (high - low) : 0.5);
-    const points = profile.loss.map((value, number) => `${(4 + 292 * number / (profile.loss.length - 1)).toFixed(1)} ${put(value).toFixed(1)}`);
+    const line = (values) => values.map((value, number) => `${(4 + 292 * number / (values.length - 1)).toFixed(1)} ${put(value).toFixed(1)}`);
+    const points = line(profile.loss);
     const picture = svg("svg", { viewBox: "0 0 300 84", preserveAspectRatio: "none", role: "img", "aria-label": profile.said },
       svg("path", { d: `M4 82L${points.join("L")}L296 82Z`, fill: "var(--wash)" }),
       svg("path", { d: `M${points.join("L")}`, class: "curve", stroke: "var(--ink)", "vector-effect": "non-scaling-stroke" }),
+      ...(profile.pass ? [svg("path", { d: `M${line(profile.pass).join("L")}`, class: "curve", stroke: "var(--ink)", "stroke-dasharray": "5 3", "vector-effect": "non-scaling-stroke" })] : []),
       // a dot is the end of a line that has no length: circles would be stretched with the picture
       ...ends[pair].map((channel, end) => svg("path", { class: `end s${channel}`, "vector-effect": "non-scaling-stroke", d: `M${points[end ? points.length - 1 : 0]}h0` })));
     return html("figure", {}, picture, html("figcaption", {}, profile.said));
