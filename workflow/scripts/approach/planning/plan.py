@@ -165,6 +165,10 @@ class Plan:
         """What stills are made from and measured with."""
         return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
 
+    def census_files(self) -> dict[str, str]:
+        """What arrivals are compared with: the network of LPIPS, where it is among the metrics."""
+        return {"backbone": backbone_file(self.base)} if "lpips" in self.base["metrics"] else {}
+
     def frame_files(self, film: str) -> dict[str, str]:
         """What a film's frames are made from; only fog is measured against the target."""
         files = generator_files(self.base, "architecture", "weights")

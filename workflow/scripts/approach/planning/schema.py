@@ -201,6 +201,14 @@ class Passes(Section):
     free: bool = key("let a pass lead through conditionings that no latent gives")
 
 
+class Census(Section):
+    """Which arrivals are one place (snakemake census)."""
+
+    apart: float = key(
+        "how far two places are apart on average, in parts of the median difference of two starts", gt=0, le=2
+    )
+
+
 class Video(Section):
     """The film. The first block re-renders frames, the second only encodes again."""
 
@@ -311,6 +319,7 @@ class Config(Section):
     montage: Montage
     panorama: Panorama
     passes: Passes
+    census: Census
     video: Video
 
     @field_validator("films")
