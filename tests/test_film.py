@@ -120,6 +120,18 @@ def chosen(entry, seeds, failed=()):
     return choose(film, trajectory_rows(["loss~l2+lr~0.02"], seeds, {("loss~l2+lr~0.02", seed) for seed in failed}))
 
 
+def test_the_last_frame_of_a_ring_is_its_first():
+    """Made in a batch of another size it would differ by rounding."""
+    generator, source = StandIn(16), np.random.default_rng(0)
+    z, classes = source.normal(size=(4, 128)).astype(np.float32), source.dirichlet(np.ones(10), 4).astype(np.float32)
+    z, classes = np.concatenate([z, z[:1]]), np.concatenate([classes, classes[:1]])
+    frames = list(render_frames(generator, z, classes, [0, 0, 1.5, 3, 4, 4], batch=3))
+    assert generator.made == 3 and len(frames) == 6
+    assert np.array_equal(frames[0], frames[-1]) and not np.array_equal(frames[0], frames[3])
+    open_ended = list(render_frames(generator, z, classes, [0, 1.5, 3.5], batch=3))
+    assert not np.array_equal(open_ended[0], open_ended[-1])
+
+
 def test_a_ring_shares_its_members_out_among_three_channels():
     film = chosen({"vary": "seed", "of": [5, 0, 1, 2, 3, 4], "join": "passes"}, range(6), failed=[2])
     assert [[one["seed"] for one in channel["members"]] for channel in film["channels"]] == [[5, 0], [1, 2], [3, 4]]

@@ -16,7 +16,9 @@ from helpers.runs import Workflow
 pytestmark = pytest.mark.slow
 
 KEYS = {"name": "roads", "loss": "l2", "seeds": 6, "steps": 4}
-RING = "films.starts=null films.ring={vary: seed, of: [0, 1, 2, 3, 4, 5], join: passes, video: {captions: [step, loss]}}"
+RING = (
+    "films.starts=null films.ring={vary: seed, of: [0, 1, 2, 3, 4, 5], join: passes, video: {captions: [step, loss]}}"
+)
 FEW = "passes.arrivals=4 passes.points=4 passes.steps=3"
 WANTED = ["results/roads/page/index.html", "results/roads/passes.png", "census"]
 

@@ -54,7 +54,7 @@ def render_frames(
     batch: int | None = None,
     finish: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> Iterator[np.ndarray]:
-    """The frames of one channel in order; a held frame is made once and repeated.
+    """The frames of one channel in order; a held frame is made once and repeated, and so is the first of a ring.
 
     Args:
         generator: conditioning [N, 256] to images [N, 3, S, S] in [-1, 1].
@@ -68,6 +68,10 @@ def render_frames(
         uint8 [H, W, 3].
     """
     moments, repeats = _runs(positions)
+    first, again = None, 0
+    if len(moments) > 1 and _closes(z, moments) and _closes(classes, moments):
+        # In another batch it would be the same picture, but for rounding.
+        moments, again = moments[:-1], int(repeats[-1])
     conditioning = conditioning_at(generator, z, classes, moments)
     batch = batch or chunk(conditioning.device)
     for begin in range(0, len(moments), batch):
@@ -75,8 +79,17 @@ def render_frames(
             images = generator(conditioning[begin : begin + batch])
             frames = to_frames(finish(images) if finish else images)
         for frame, times in zip(frames, repeats[begin : begin + batch], strict=True):
+            first = frame if first is None else first
             for _ in range(times):
                 yield frame
+    for _ in range(again):
+        yield first
+
+
+def _closes(part: np.ndarray, moments: np.ndarray) -> bool:
+    """Whether the first and the last moment are whole steps of the same latent."""
+    ends = moments[[0, -1]]
+    return bool((ends == ends.round()).all()) and np.array_equal(*part[ends.astype(int)])
 
 
 def _runs(positions: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
