@@ -13,6 +13,7 @@ rule invert:
         "benchmarks/{name}/{setting}/invert/{seeds}.tsv"
     conda:
         "../envs/inversion.yaml"
+    priority: 20  # everything waits for it
     threads: PLAN.base["threads"]
     resources:
         mem_mb=8000,
