@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -450,7 +451,8 @@ def _run(films: Sequence[Planned], *, feed: Iterable[np.ndarray] | None, log_fil
         if status:
             names = ", ".join(str(film.output) for film in films)
             raise UserError(f"ffmpeg could not write {names} (exit code {status}): {_last_words(log_file)}")
-        found = [read_film(partial) for partial in partials]
+        with ThreadPoolExecutor() as readers:  # decoding leaves Python alone
+            found = list(readers.map(read_film, partials))
         for film, read in zip(films, found, strict=True):
             if differs := mismatch(read, **film.wanted):
                 raise UserError(
