@@ -25,36 +25,36 @@ DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512"
 # From bench/inversion.py's and bench/run.py's rows in float32, see docs/performance.md.
 PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
-EFFICIENCY = 0.6  # of a matrix product's speed that convolutions reach
+EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
+FORWARD = 0.85  # of it that images reach which are only shown
 STEP = 0.04  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
 UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
 # Core-seconds on a core that multiplies REFERENCE 10^9 numbers a second; what computes images comes on top.
 REFERENCE = 95
-TINY = 0.8  # a job that reads, writes and imports no heavy package
+TINY = 0.4  # a job that reads, writes and imports no heavy package
 JOBS = {
-    "invert": 5.0,
-    "invert_start": 5.0,
-    "render": 2.5,
-    "survey": 2.5,
-    "stills": 2.5,
-    "frame_distance": 2.5,
-    "passes": 2.5,
+    **{"invert": 5.0, "invert_start": 5.0, "render": 1.7, "survey": 1.7, "stills": 1.3, "frame_distance": 1.7},
+    **{"passes": 2.5, "encode": 1.2, "exhibition": 1.5, "line_up": 1.5, "panorama": 2.3, "itinerary": 0.9},
+    **{"gather_losses": 0.8, "page": 1.0},
 }
-JOBS |= {"encode": 2.0, "exhibition": 1.5, "line_up": 1.5, "panorama": 5.0, "itinerary": 1.8, "gather_losses": 1.8}
-MEGAPIXEL = 0.016  # encoded
+MEGAPIXEL = {"encode": 0.0105, "exhibition": 0.016}
+BEGIN_AND_END, BETWEEN = 3.2, 0.08  # Snakemake's own seconds: once, and for each job
 CHAIN = (
     "invert_start",
     "invert",
     "stills",
     "trajectory_table",
     "choose",
+    "frame_distance",
     "timing",
     "render",
     "encode",
     "page",
     "checksums",
 )
+
+RANKED = ("stills", "trajectory_table")  # on that way only where a film's members are chosen by rank
 
 Range = tuple[float, float]
 
@@ -144,7 +144,7 @@ def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tu
     """Estimate how long a run takes.
 
     Jobs share the cores, so their core-seconds are divided by them; but a run is never shorter than one job of each
-    stage on the way from the inversions to the page.
+    stage on the way from the inversions to the page. Snakemake's own seconds come on top.
 
     Args:
         plan: the run's.
@@ -159,6 +159,7 @@ def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tu
     rules = Counter(job.rule for job in jobs)
     taken = {job.rule: min(job.cores, cores) for job in jobs}
     known = {rule: past[rule] for rule in rules if rule in past}
+    ranked = any(film["vary"] == "rank" for film in plan.films.values())
     guesses = None
     if (units and not steps) or set(rules).difference(known, ["invert", "invert_start", "all", "fetch"]):
         guesses = guessed_core_seconds(plan)
@@ -175,8 +176,9 @@ def run_seconds(plan: Plan, jobs: Sequence[Job], units: float, cores: int) -> tu
             elif rule not in ("all", "fetch"):
                 each[rule] = guesses[end].get(rule, guesses[end]["other"])
         whole = sum(each[rule] * rules[rule] for rule in each)
-        chain = sum(each[rule] / taken[rule] for rule in CHAIN if rule in each)
-        ends.append((max(whole / cores, chain), each.get("invert", 0.0) * rules["invert"] / cores))
+        chain = sum(each[rule] / taken[rule] for rule in CHAIN if rule in each and (ranked or rule not in RANKED))
+        itself = BEGIN_AND_END + BETWEEN * len(jobs) / cores
+        ends.append((itself + max(whole / cores, chain), each.get("invert", 0.0) * rules["invert"] / cores))
     (low, low_inverting), (high, high_inverting) = ends
     source = "a guess from this machine's CPU" if guesses else "as its past jobs took"
     return (low, high), (low_inverting, high_inverting), source
@@ -195,7 +197,8 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
     trajectories = len(plan.settings) * len(plan.seeds)
     shown = min(3, trajectories / max(1, len(plan.films)))  # by a film that no other has shown
     images = {
-        "render": frames * shown,
+        # frames at even change follow from all three trajectories: films share few of them
+        "render": frames * (3 if video["time"] == "perceived" else shown),
         "survey": base["panorama"]["grid"] ** 2 / 1.5,
         "stills": base["montage"]["moments"] * len(plan.seeds),
         "frame_distance": 330 * shown,
@@ -213,9 +216,9 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
         slower = REFERENCE / speed
         seconds = {rule: slower * own for rule, own in JOBS.items()} | {"other": slower * TINY}
         for rule, count in images.items():
-            seconds[rule] += count * work / (speed * EFFICIENCY)
+            seconds[rule] += count * work / (speed * FORWARD)
         for rule, count in megapixels.items():
-            seconds[rule] += slower * count * MEGAPIXEL
+            seconds[rule] += slower * count * MEGAPIXEL[rule]
         together = trajectories / max(1, batches)
         step = step_core_seconds(architecture, uses_lpips(base), together, speed)
         seconds["invert"] += units * step
