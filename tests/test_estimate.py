@@ -90,8 +90,8 @@ def test_jobs_share_the_cores_but_one_waits_for_another(plan, tmp_path):
     jobs = [Job("choose"), *[Job("render")] * 8, Job("encode"), Job("page")]
     for cores, seconds in ((1, 110.0), (2, 55.0), (64, 40.0)):
         whole, inverting, source = estimate.run_seconds(plan, jobs, 0, cores)
-        itself = estimate.BEGIN_AND_END + estimate.BETWEEN * len(jobs) / cores
-        assert whole == pytest.approx([seconds + itself] * 2) and inverting == (0, 0) and source == "as its past jobs took"
+        wanted = pytest.approx(seconds + estimate.BEGIN_AND_END + estimate.BETWEEN * len(jobs) / cores)
+        assert whole == (wanted, wanted) and inverting == (0, 0) and source == "as its past jobs took"
 
 
 def test_the_machine_is_measured_more_than_once(monkeypatch):

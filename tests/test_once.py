@@ -1,11 +1,12 @@
 """What two films show is made once, and copied while it is what was made."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
-from approach.once import digest_of, digest_of_arrays, make_once
+from approach.once import Thing, digest_of, digest_of_arrays, make_each_once, make_once
 from approach.pictures.readings import PAIRS, in_channel_order, surveyed_order
 
 SAME = {"trajectory": "abc", "positions": [0, 0.5, 1]}
@@ -53,6 +54,32 @@ def test_what_is_no_longer_what_was_made_is_made_again(made, harm):
 def test_the_same_file_is_made_again_where_it_was_asked_for_again(made):
     """Snakemake removes what a job is to make; were it still there, it would not be copied onto itself."""
     assert made("one") and made("one")
+
+
+def test_what_another_job_is_making_comes_last(tmp_path):
+    """That job is as far as its own second file when it hears that this one has made its first."""
+    notes, held, ours = tmp_path / "made", threading.Event(), threading.Event()
+    first, second = ({"trajectory": name} for name in ("first", "second"))
+
+    def slowly(path):
+        held.set()
+        assert ours.wait(30)
+        path.write_text("the other's")
+
+    def quickly(path):
+        path.write_text("ours")
+        ours.set()
+
+    other = threading.Thread(target=make_once, args=(tmp_path / "theirs", notes, first, slowly))
+    other.start()
+    assert held.wait(30)
+    things = [Thing(tmp_path / "one", first, quickly), Thing(tmp_path / "two", second, quickly)]
+    assert [(thing.output.name, made) for thing, made in make_each_once(things, notes)] == [
+        ("two", True),
+        ("one", False),
+    ]
+    other.join()
+    assert (tmp_path / "one").read_text() == "the other's"
 
 
 def test_a_job_that_fails_leaves_no_note(made):

@@ -11,7 +11,7 @@ from approach.files import read_json
 from approach.film.frame_distance import PARTS, frame_distances
 from approach.job import Pace, job
 from approach.loading import open_generator
-from approach.once import digest_of_arrays, digests_of_files, make_once
+from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
@@ -42,6 +42,7 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
         parts = snakemake.params.parts or PARTS
         np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report, parts))
 
+    things = []
     for channel, path in zip(choice["channels"], snakemake.output.distances, strict=True):
         trajectory, output = read_trajectory(Path(channel["trajectory"]), channel["seed"]), Path(path)
         made_of = {
@@ -49,4 +50,6 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
             "trajectory": digest_of_arrays(trajectory.z, trajectory.classes),
             "truncation": trajectory.metadata["truncation"],
         }
-        make_once(output, output.parents[2] / "made", made_of, partial(measured, trajectory=trajectory))
+        things.append(Thing(output, made_of, partial(measured, trajectory=trajectory)))
+    for thing, made in make_each_once(things, things[0].output.parents[2] / "made"):
+        log.info("%s%s", thing.output.stem, "" if made else ", measured for another film")

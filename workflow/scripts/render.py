@@ -12,7 +12,7 @@ from approach.film.fog import fog
 from approach.film.render import conditioning_at, render_frames
 from approach.job import Pace, job
 from approach.loading import open_generator, open_perceptual
-from approach.once import digest_of_arrays, digests_of_files, make_once
+from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
 from approach.target import read_target
 from approach.trajectories import read_trajectory
 
@@ -58,6 +58,7 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
         "params": {key: params[key] for key in ("fog", "net", "code")},
         "device": torch.device(device).type,
     }
+    things = []
     for channel, positions, path in zip(choice["channels"], timing["positions"], snakemake.output.frames, strict=True):
         trajectory, output = read_trajectory(Path(channel["trajectory"]), channel["seed"]), Path(path)
         made_of = {
@@ -66,7 +67,10 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
             "truncation": trajectory.metadata["truncation"],
             "positions": positions,
         }
-        work = partial(render, trajectory=trajectory, positions=positions)
-        if not (made := make_once(output, output.parents[3] / "made", made_of, work)):
-            write_checksum(output)
-        log.info("channel %s: %d frames%s", output.stem, timing["frames"], "" if made else ", made for another film")
+        things.append(Thing(output, made_of, partial(render, trajectory=trajectory, positions=positions)))
+    for thing, made in make_each_once(things, things[0].output.parents[3] / "made"):
+        if not made:
+            write_checksum(thing.output)
+        log.info(
+            "channel %s: %d frames%s", thing.output.stem, timing["frames"], "" if made else ", made for another film"
+        )

@@ -9,17 +9,42 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from approach.sources import sha256_of
 
 
-def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], object]) -> bool:
+class Thing(NamedTuple):
+    """A file to have made: everything that its content follows from, as plain values, and what makes it at a path."""
+
+    output: Path
+    made_of: dict
+    make: Callable[[Path], object]
+
+
+def make_each_once(things: Sequence[Thing], notes: Path) -> Iterator[tuple[Thing, bool]]:
+    """Have several files made, as `make_once`; what another job is making at the moment comes last.
+
+    Yields:
+        Each thing and whether it was made here.
+    """
+    being_made = []
+    for thing in things:
+        try:
+            yield thing, make_once(thing.output, notes, thing.made_of, thing.make, wait=False)
+        except Timeout:
+            being_made.append(thing)
+    for thing in being_made:
+        yield thing, make_once(thing.output, notes, thing.made_of, thing.make)
+
+
+def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], object], *, wait: bool = True) -> bool:
     """Have a file made, or copy it from where another job has made the same.
 
     A second job that wants the same while it is being made waits for it.
@@ -29,13 +54,17 @@ def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], o
         notes: the folder of the notes.
         made_of: everything that the file's content follows from, as plain values.
         make: makes the file at the path it is given.
+        wait: for another job that is making it.
 
     Returns:
         Whether it was made here.
+
+    Raises:
+        filelock.Timeout: another job is making it, and is not waited for.
     """
     notes.mkdir(parents=True, exist_ok=True)
     note = notes / f"{digest_of(made_of)}.json"
-    with _alone(note.with_suffix(".lock")):
+    with _alone(note.with_suffix(".lock"), wait):
         if (place := _made(note)) and place != output:
             shutil.copyfile(place, output)
             return False
@@ -77,11 +106,15 @@ def _made(note: Path) -> Path | None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, wait: bool) -> Iterator[None]:
     """One job at a time, on file systems that have locks."""
     lock = FileLock(path)
-    with suppress(NotImplementedError, OSError):
-        lock.acquire()
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        raise
+    except (NotImplementedError, OSError):
+        pass  # a file system without locks
     try:
         yield
     finally:
