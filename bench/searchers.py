@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from approach.inversion.descent import rate
+from approach.stages import rate
 from landscape import Landscape, exactly
 
 BETAS, EPS = (0.9, 0.999), 1e-8

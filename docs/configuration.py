@@ -30,7 +30,7 @@ SHORT_KEYS = """| short key | value |
 | `search` | a file of `config/search/`; several make a sweep |
 | `lr` | `optimizer.lr`; several make a sweep |
 | `steps`, `seeds_per_job`, `device`, `graphs`, `track`, `overwrite` | the keys below |
-| `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these |
+| `seeds` | N means seeds 0 to N-1; `0,3,7` or `[5]` means these; `closest:3` a finished run's closest |
 | `video` | a file of `config/video/` |
 | `title`, `artist`, `year`, `credit`, `licence` | texts for visitors, on page, wall label and in metadata |
 | `hydra` | any other keys |

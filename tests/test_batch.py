@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import logging
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -13,9 +14,11 @@ from PIL import Image
 from safetensors import safe_open
 
 from approach import devices
+from approach.batch_labels import label
 from approach.biggan.config import class_names, read_config
 from approach.biggan.format import read_weights
 from approach.errors import UserError
+from approach.going_on import before_of, finished_of, why_not
 from approach.inversion import batch, checkpoint, search
 from approach.inversion.descent import State, columns, make_optimizer
 from approach.inversion.starts import Latents, start
@@ -299,3 +302,124 @@ def test_memory_runs_out_while_a_pool_is_looked_at(sources, tmp_path, monkeypatc
 )
 def test_stages_share_the_steps(stages, steps, ends):
     assert stages_of({"stages": stages}, steps) == ends
+
+
+# Going on after the last step
+
+CONSTANT = {"optimizer": {**CONFIG["optimizer"], "warmup": 0.0, "decay": 0.0}}
+FALLING = {"optimizer": {**CONFIG["optimizer"], "decay": 0.9}}
+
+
+def put_aside(folder):
+    """What planning does before a batch goes on: its three files, under names that Snakemake does not delete."""
+    for file, place in zip(finished_of(folder / "0-1.safetensors", folder), before_of(folder / "0-1.pt"), strict=True):
+        place.hardlink_to(file)
+    (folder / "0-1.safetensors").unlink()
+    (folder / "0-1.csv").unlink()
+    (folder / "0-1.pt").unlink()
+
+
+def log_of(folder):
+    """The log's rows without the seconds."""
+    return [line.rpartition(",")[0] for line in (folder / "0-1.csv").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "stops"),
+    [
+        ({}, ()),
+        ({}, (1, 2)),
+        ({"precision": "float64", "micro_batch": 1}, ()),
+        ({"latent": {"classes": "embedding"}}, ()),
+        ({"optimizer": {**CONSTANT["optimizer"], "kind": "sgd", "bound": "resample"}}, ()),
+        ({"optimizer": {**FALLING["optimizer"], "period": 4}}, ()),
+    ],
+)
+def test_going_on_is_one_uninterrupted_inversion(sources, tmp_path, monkeypatch, changes, stops):
+    """To the byte, with more steps than before, and also where it is stopped on the way."""
+    changes = {**CONSTANT, **changes}
+    uninterrupted = invert(sources, tmp_path / "once", **changes)
+    invert(sources, tmp_path / "twice", **changes, steps=4)
+    before = (tmp_path / "twice" / "0-1.csv").read_text().splitlines()
+    put_aside(tmp_path / "twice")
+    for stop in stops:
+        with monkeypatch.context() as patch:
+            stop_at(patch, stop)
+            with pytest.raises(checkpoint.Interrupted):
+                invert(sources, tmp_path / "twice", **changes)
+    assert invert(sources, tmp_path / "twice", **changes) == uninterrupted
+    assert log_of(tmp_path / "twice") == log_of(tmp_path / "once")
+    after = (tmp_path / "twice" / "0-1.csv").read_text().splitlines()
+    assert (after[:6], after[10:15]) == (before[:6], before[6:])  # the seconds are those of then
+    assert sorted(path.name for path in (tmp_path / "twice").iterdir()) == [
+        *("0-1.csv", "0-1.end", "0-1.lock", "0-1.preview.png", "0-1.pt", "0-1.safetensors"),
+    ]
+
+
+def test_a_seed_that_failed_stays_where_it_failed_when_the_others_go_on(sources, tmp_path, monkeypatch):
+    honest = batch.build_inversion_loss
+
+    def failing(*words, **options):
+        loss = honest(*words, **options)
+
+        def of(images):
+            found = loss(images)
+            broken = found.total.detach() < failing.below
+            return found._replace(total=torch.where(broken, torch.nan, found.total))
+
+        return of
+
+    invert(sources, tmp_path / "all", **CONSTANT)
+    losses = [float(line.split(",")[2]) for line in (tmp_path / "all" / "0-1.csv").read_text().splitlines()[1:]]
+    failing.below = min(losses[2:4] + losses[11:13]) * 1.0001  # one of the two gets there within its first steps
+    monkeypatch.setattr(batch, "build_inversion_loss", failing)
+    uninterrupted = invert(sources, tmp_path / "once", **CONSTANT)
+    assert sorted(TrajectoryFile(tmp_path / "once" / "0-1.safetensors").metadata["status"]) == ["failed", "ok"]
+    invert(sources, tmp_path / "twice", **CONSTANT, steps=5)
+    put_aside(tmp_path / "twice")
+    assert invert(sources, tmp_path / "twice", **CONSTANT) == uninterrupted
+    assert log_of(tmp_path / "twice") == log_of(tmp_path / "once")
+
+
+def test_the_good_ones_of_several_batches_go_on_together(sources, tmp_path):
+    """In float64, where company makes no difference: as if each had gone on alone."""
+    config = {**CONFIG, **CONSTANT, "precision": "float64"}
+
+    def inverted(seeds, steps):
+        file = tmp_path / f"{label(seeds)}.safetensors"
+        batch.invert(seeds, {**config, "steps": steps}, "code", sources, file, file.with_suffix(".csv"),
+                     file.with_suffix(".pt"), {})  # fmt: skip
+        return TrajectoryFile(file)
+
+    short = {0: inverted([0, 1, 2], 3), 4: inverted([3, 4], 3)}
+    together, alone = inverted([0, 4], 8), inverted([4, 9], 8)
+    assert together.metadata["joined_at"] == 3 and "joined_at" not in alone.metadata
+    for seed, before in short.items():
+        assert (together.trajectory(seed).z[:4] == before.trajectory(seed).z).all()
+    assert together.trajectory(4).z == pytest.approx(alone.trajectory(4).z, abs=1e-6)
+    assert (together.trajectory(4).z[8] != together.trajectory(4).z[3]).any()
+
+
+def test_what_cannot_go_on_is_not_lost(sources, tmp_path):
+    """A job that finds steps put aside and cannot use them says so, and leaves them where they are."""
+    invert(sources, tmp_path / "mine", **CONSTANT, steps=4)
+    put_aside(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"before\.safetensors: cannot be gone on with.*before\.\* to begin anew"):
+        invert(sources, tmp_path / "mine", **FALLING)
+    assert before_of(tmp_path / "mine" / "0-1.pt").complete
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "said"),
+    [
+        (CONSTANT, CONSTANT, None),
+        (FALLING, FALLING, "the learning rate follows the number of steps: .*optimizer.period=4"),
+        (FALLING, {"optimizer": {**FALLING["optimizer"], "period": 4}}, None),
+        (FALLING, {"optimizer": {**FALLING["optimizer"], "period": 5}}, "the learning rate follows"),
+        ({**CONSTANT, **HALVING}, {**CONSTANT, **HALVING}, "the stages of search=halving share"),
+        (CONSTANT, {**CONSTANT, "steps": 3}, "they have 4 steps, more than steps=3"),
+    ],
+)
+def test_why_an_inversion_cannot_go_on(made, wanted, said):
+    found = why_not({**CONFIG, **made, "steps": 4}, {**CONFIG, "steps": 8, **wanted})
+    assert found is None if said is None else re.match(said, found)

@@ -9,9 +9,10 @@ from approach.biggan.config import class_names, read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.sampling import truncated_normal
-from approach.inversion.descent import State, columns, descend, rate
+from approach.inversion.descent import State, columns, descend
 from approach.inversion.starts import Latents, sample_starts
 from approach.losses.losses import build_loss
+from approach.stages import rate
 from approach.target import Target
 
 ADAM = {

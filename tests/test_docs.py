@@ -73,6 +73,9 @@ def reader(tmp_path_factory):
     for picture, colour in (("me", "teal"), ("you", "brown")):
         Image.new("RGB", (80, 60), colour).save(folder / f"{picture}.jpg")
     weights = sha256_of(ROOT / "resources" / "study" / "generator.safetensors")
+    (folder / "results/many").mkdir(parents=True)
+    places = "".join(f"{place + 1},{place}\n" for place in range(6))
+    (folder / "results/many/arrivals.csv").write_text("by_closeness,seed\n" + places)
     store(folder / "results/sketch/loss~l1-ssim+lr~0.05", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
     return folder
 

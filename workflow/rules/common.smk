@@ -27,7 +27,7 @@ try:
     PLAN = planning.make_plan(dict(config), ROOT)
     IMAGE_THREADS = PLAN.image_threads()
     if workflow.is_main_process and LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
-        check_before_jobs(PLAN)
+        check_before_jobs(PLAN, code_digest(SCRIPTS / "invert.py", SCRIPTS))
         if locked := stale_lock_line():
             print(locked, file=sys.stderr)
 except UserError as error:

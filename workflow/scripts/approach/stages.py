@@ -1,4 +1,6 @@
-"""The stages of a search: how many members of a seed descend, and until which step. No torch: planning counts them."""
+"""What a search does when: the stages in which its members descend, and the learning rate. No torch: it is planned."""
+
+import math
 
 
 def stages_of(search: dict, steps: int) -> list[tuple[int, int]]:
@@ -31,3 +33,20 @@ def units_of(search: dict, steps: int) -> float:
 def looks(search: dict) -> bool:
     """Whether a pool is looked at before anything moves."""
     return search["pool"] > search["stages"][0][0]
+
+
+def rate(step: int, steps: int, warmup: float, decay: float) -> float:
+    """The learning rate's factor at a step: linear rise over warmup, cosine fall over decay (shares of the steps)."""
+    at = step / steps
+    fall = min(1.0, (1 - at) / decay) if decay else 1.0
+    rise = min(1.0, (step + 1) / (steps * warmup)) if warmup else 1.0
+    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
+
+
+def rate_at(step: int, steps: int, optimizer: dict) -> float:
+    """The learning rate's factor at a step of an inversion: its schedule is that of all steps, or begins anew in each
+    `period` of them (warm restarts, Loshchilov and Hutter 2017).
+    """
+    period = optimizer.get("period")
+    step, steps = (step % period, period) if period else (step, steps)
+    return rate(step, steps, optimizer["warmup"], optimizer["decay"])

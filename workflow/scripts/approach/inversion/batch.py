@@ -28,8 +28,10 @@ from approach.biggan.precision import (
     set_matrix_precision,
 )
 from approach.devices import check_device, device_name, resolve_device
+from approach.going_on import before_of
 from approach.inversion.checkpoint import Interrupted, Watch, only_writer, read_checkpoint, write_checkpoint
 from approach.inversion.descent import State, columns
+from approach.inversion.onward import family_of, forget_before, go_on, write_end
 from approach.inversion.preview import Preview
 from approach.inversion.search import begin_search, draw_starts, embedded, run_search
 from approach.inversion.starts import Begin, Latents, sample_starts, stored_latents
@@ -136,9 +138,11 @@ def invert(
         architecture = read_config(sources.architecture)
         weights = read_weights(sources.weights, architecture)
         names = class_names(sources.class_names, architecture)
-        state, decisions = resume(checkpoint, fingerprint, config["steps"]) or (
-            None,
-            decide(config, seeds, architecture),
+        family = family_of(config, code, digests)
+        state, decisions = (
+            resume(checkpoint, fingerprint, config["steps"])
+            or go_on_from_finished(trajectories, checkpoint, seeds, config, family, names, architecture)
+            or (None, decide(config, seeds, architecture))
         )
         set_up_torch(decisions)
         if state is None or state.step <= config["steps"]:
@@ -147,6 +151,8 @@ def invert(
             keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, preview, watch, pace)
             state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper, begin)
             write_checkpoint(checkpoint, state, decisions, fingerprint)
+        write_end(checkpoint, state, decisions, config, family)
+        forget_before(checkpoint)
         metadata = {
             **labels,
             **made_with(seeds, config, code, sources, digests),
@@ -175,18 +181,50 @@ def resume(checkpoint: Path, fingerprint: str, steps: int) -> tuple[State, dict]
     if found is None:
         return None
     state, decisions = found
-    device, (_, name) = decisions["device"], decisions["device_names"][-1]
-    check_device(
-        device, f"{checkpoint} was begun on it ({name}): go on where it is, or delete that file to begin anew here"
-    )
-    if device_name(device) != name:
-        logger.warning("begun on %s, goes on on %s: the last digits may differ", name, device_name(device))
-        decisions["device_names"].append([state.step, device_name(device)])
     if state.step > steps:
         logger.info("was finished before; its trajectories are written again")
     else:
         logger.info("goes on at step %d of %d", state.step, steps)
-    return state.to(device), decisions
+    return on_its_device(state, decisions, checkpoint), decisions
+
+
+def on_its_device(state: State, decisions: dict, begun: Path) -> State:
+    """A state on the device that was decided on; another card of its kind is noted in the decisions.
+
+    Raises:
+        UserError: this machine does not have that device.
+    """
+    device, (_, name) = decisions["device"], decisions["device_names"][-1]
+    check_device(device, f"{begun} was begun on it ({name}): go on where it is, or delete that file to begin anew here")
+    if device_name(device) != name:
+        logger.warning("begun on %s, goes on on %s: the last digits may differ", name, device_name(device))
+        decisions["device_names"].append([state.step, device_name(device)])
+    return state.to(device)
+
+
+def go_on_from_finished(
+    trajectories: Path,
+    checkpoint: Path,
+    seeds: list[int],
+    config: dict,
+    family: str,
+    names: list[str],
+    architecture: GeneratorConfig,
+) -> tuple[State, dict] | None:
+    """The state after the steps that finished inversions have done, and the decisions to go on with; None without any.
+
+    Where the batch is the same, so are its decisions. Seeds of several batches are inverted in another company from
+    here on, and what is decided anew says where that was.
+
+    Raises:
+        UserError: as on_its_device, or as go_on.
+    """
+    found = go_on(trajectories, checkpoint, seeds, config, family, names)
+    if found is None:
+        return None
+    state, decisions = found
+    decisions = decisions or {**decide(config, seeds, architecture), "joined_at": state.step}
+    return on_its_device(state, decisions, before_of(checkpoint).end), decisions
 
 
 def set_up_torch(decisions: dict) -> None:

@@ -17,16 +17,9 @@ from approach.biggan.sampling import truncated_normal
 from approach.inversion.gradient import Evaluation, build_evaluate
 from approach.inversion.starts import Latents
 from approach.own import load_own
+from approach.stages import rate_at
 
 FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy", "top_class", "seconds")
-
-
-def rate(step: int, steps: int, warmup: float, decay: float) -> float:
-    """The learning rate's factor at a step: linear rise over warmup, cosine fall over decay (shares of the steps)."""
-    at = step / steps
-    fall = min(1.0, (1 - at) / decay) if decay else 1.0
-    rise = min(1.0, (step + 1) / (steps * warmup)) if warmup else 1.0
-    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
 
 
 @dataclass
@@ -53,6 +46,7 @@ class State:
     adam: dict | None = None
     looked: Tensor | None = None  # [seeds, pool] losses of random starts, while they are looked at
     seen: int = 0  # how many of them were
+    kept: int = 0  # rows before it were written by a finished inversion, with which this one goes on
 
     @classmethod
     def begin(
@@ -103,6 +97,7 @@ class State:
             adam=self.adam,
             looked=self.looked,
             seen=self.seen,
+            kept=self.kept,
         )
 
 
@@ -169,14 +164,16 @@ def descend(
         with torch.no_grad():
             norm = gradient_norm(found, len(moved) > 1)
             stood = freeze_failed(state, step, latents, before, found, norm)
-            values = [found.total, *found.terms.values(), lr_z, lr_classes, norm]
-            write_row(state, step, latents, stood, values, generator.embedding if classes == "embedding" else None)
+            if step >= state.kept:
+                values = [found.total, *found.terms.values(), lr_z, lr_classes, norm]
+                write_row(state, step, latents, stood, values, generator.embedding if classes == "embedding" else None)
             before = Latents(latents.z.detach().clone(), latents.logits.detach().clone())
             if step < steps:
                 take_step(adam, (lr_z, lr_classes))
                 hold_within(latents.z, optimizer["bound"], truncation, own, step)
                 keep_where(state.alive, latents, before)
-            state.log[:, step, -1] = time.monotonic() - began
+            if step >= state.kept:
+                state.log[:, step, -1] = time.monotonic() - began
         state.step = step + 1
         state.latents, state.previous = Latents(latents.z.detach(), latents.logits.detach()), before
         state.adam = adam.state_dict()
@@ -220,7 +217,7 @@ def evaluate_in_parts(evaluate: Callable[..., Evaluation], latents: Latents, mic
 
 def learning_rates(step: int, steps: int, optimizer: dict, classes_move: bool) -> tuple[float, float]:
     """The learning rates of z and of the class vector at a step."""
-    lr_z = optimizer["lr"] * rate(step, steps, optimizer["warmup"], optimizer["decay"])
+    lr_z = optimizer["lr"] * rate_at(step, steps, optimizer)
     return lr_z, lr_z * optimizer["class_lr_ratio"] if classes_move else 0.0
 
 

@@ -1,9 +1,12 @@
 """Which batches of seeds a setting has, and which seeds each of them holds."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from approach.batch_labels import LABEL, label, members
+from approach.errors import UserError
+from approach.trajectories import read_metadata
 
 
 def found_batches(setting_dir: Path) -> list[str]:
@@ -14,11 +17,29 @@ def found_batches(setting_dir: Path) -> list[str]:
     return sorted((text for text in labels if re.fullmatch(LABEL, text)), key=lambda text: (members(text)[0], text))
 
 
-def plan_batches(found: list[str], seeds: list[int], per_job: int) -> dict[str, list[int]]:
+def has_other_steps(setting_dir: Path, steps: int, text: str) -> bool:
+    """Whether a batch of a setting is finished, with another number of steps than is wanted."""
+    file = setting_dir / "trajectories" / f"{text}.safetensors"
+    try:
+        return file.is_file() and read_metadata(file).get("steps", steps) != steps
+    except UserError:  # damaged: said elsewhere
+        return False
+
+
+def plan_batches(
+    found: list[str], seeds: list[int], per_job: int, is_stale: Callable[[str], bool] = lambda _: False
+) -> dict[str, list[int]]:
     """Which batch inverts which of the wanted seeds.
 
     Batches found on disk keep their members; seeds in none of them are chunked. So a new seed costs one job,
-    and another seeds_per_job costs none.
+    and another seeds_per_job costs none. A stale batch of which only some seeds are wanted is left as it is: these get
+    a batch of their own, which may go on with what it has.
+
+    Args:
+        found: labels of the batches on disk.
+        seeds: the wanted ones.
+        per_job: at most so many in a new batch.
+        is_stale: whether a found batch would have to be inverted again; asked only where not all of it is wanted.
 
     Returns:
         label -> the wanted seeds in it, in order of their first seed.
@@ -26,8 +47,9 @@ def plan_batches(found: list[str], seeds: list[int], per_job: int) -> dict[str, 
     wanted = set(seeds)
     batches: dict[str, list[int]] = {}
     for text in found:
-        here = [seed for seed in members(text) if seed in wanted]
-        if here:
+        whole = members(text)
+        here = [seed for seed in whole if seed in wanted]
+        if here and (len(here) == len(whole) or not is_stale(text)):
             batches[text] = here
             wanted -= set(here)
     rest = sorted(wanted)

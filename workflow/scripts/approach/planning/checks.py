@@ -6,7 +6,7 @@ from pathlib import Path
 from approach.biggan.config import read_config
 from approach.classes import class_index, imagenet_names, read_names
 from approach.errors import UserError
-from approach.planning.finished import check_nothing_is_lost, restore_target
+from approach.planning.finished import check_nothing_is_lost, going_on, put_aside, restore_target
 from approach.planning.plan import Plan
 from approach.planning.start_from import check_start
 from approach.sources import is_url
@@ -14,8 +14,12 @@ from approach.target import check_picture
 from approach.trackers import check_installed
 
 
-def check_before_jobs(plan: Plan) -> None:
+def check_before_jobs(plan: Plan, code: str = "") -> None:
     """Look at what the jobs of every setting will open: each file once, however many settings share it.
+
+    Args:
+        plan: the run's.
+        code: digest of the inversion's code.
 
     Raises:
         UserError: a file that is missing or no picture, a start class that the generator does not have, or
@@ -37,8 +41,10 @@ def check_before_jobs(plan: Plan) -> None:
         check_classes(names_file, chosen)
     check_embedding(plan)
     check_installed(plan.base["track"])
+    onward = going_on(plan, code)
     if not plan.base["overwrite"]:
-        check_nothing_is_lost(plan)
+        check_nothing_is_lost(plan, onward)
+    put_aside(plan, onward)
     restore_target(plan)
 
 

@@ -4,7 +4,9 @@ Snakemake has parsed the values before: 007 is the number 7 then, a text in brac
 is a mapping, and quotes at the ends are gone.
 """
 
+import csv
 import hashlib
+import json
 import re
 import unicodedata
 from pathlib import Path
@@ -146,8 +148,39 @@ def read_seeds(value) -> list[int]:
     except (TypeError, ValueError):
         seeds = []
     if not seeds or seeds[0] < 0:
-        raise UserError(f"seeds={value}: give how many seeds (6 means 0 to 5), or which ones (0,3,7)")
+        raise UserError(
+            f"seeds={value}: give how many seeds (6 means 0 to 5), which ones (0,3,7), or closest:3 of a finished run"
+        )
     return seeds
+
+
+def closest_seeds(results: Path, count: int) -> list[int]:
+    """The seeds that came closest in a finished run, by its arrivals.csv; with several settings, in their best one.
+
+    They are written down, since the run that goes on with them writes that table anew: the same command means the same
+    seeds ever after.
+
+    Raises:
+        UserError: there is no such table, or it has fewer seeds.
+    """
+    chosen, arrivals = results / "chosen" / f"closest-{count}.json", results / "arrivals.csv"
+    said = f"seeds=closest:{count}"
+    try:
+        if chosen.is_file():
+            return [int(seed) for seed in json.loads(chosen.read_text())]
+        with arrivals.open(newline="", encoding="utf-8") as table:
+            rows = [row for row in csv.DictReader(table) if row["by_closeness"]]
+        rows.sort(key=lambda row: int(row["by_closeness"]))
+        seeds = list(dict.fromkeys(int(row["seed"]) for row in rows))
+    except FileNotFoundError:
+        raise UserError(f"{said}: {arrivals} is not there; make a run of that name first") from None
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise UserError(f"{said}: {chosen if chosen.is_file() else arrivals} cannot be read ({error})") from None
+    if len(seeds) < count:
+        raise UserError(f"{said}: {arrivals} has {len(seeds)} seeds")
+    chosen.parent.mkdir(exist_ok=True)
+    chosen.write_text(json.dumps(sorted(seeds[:count])))
+    return sorted(seeds[:count])
 
 
 def finish(config: dict, literal: dict, root: Path) -> dict:
@@ -169,7 +202,6 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
         config["target"] = {**config["target"], "picture": _target(literal["target"]), "sha256": None}
     if "start.from" in literal:
         config["start"] = {**config["start"], "from": literal["start.from"]}
-    config["seeds"] = read_seeds(literal.get("seeds", config["seeds"]))
     # Snakemake knows only True and False as truth values
     overwrite = literal.get("overwrite", config["overwrite"])
     config["overwrite"] = {"true": True, "false": False}.get(str(overwrite).lower(), overwrite)
@@ -178,6 +210,10 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
         experiment = literal.get("experiment", "study")
         name = readable_name(config["target"]["picture"]) if "target" in literal else experiment
     config["name"] = str(name)
+    seeds = literal.get("seeds", config["seeds"])
+    if match := re.fullmatch(r"closest:([1-9]\d*)", str(seeds)):
+        seeds = closest_seeds(Path("results") / config["name"], int(match[1]))
+    config["seeds"] = read_seeds(seeds)
     for key in SAID:
         value = literal.get(key, config.get(key))
         config[key] = None if value is None else _typed(value)

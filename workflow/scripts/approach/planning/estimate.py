@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from approach.batch_labels import checkpoint_of
 from approach.biggan.config import read_config
+from approach.going_on import before_of
 from approach.job import duration
 from approach.planning.downloads import uses_lpips
 from approach.planning.plan import Plan, Setting
 from approach.sources import is_url
 from approach.stages import units_of
+from approach.trajectories import read_metadata
 
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
 # From bench/inversion.py's and bench/run.py's rows in float32, see docs/performance.md.
@@ -265,11 +268,17 @@ def start_units(plan: Plan) -> float:
 def counted_units(plan: Plan, files: Collection[str]) -> float:
     """Images forward and backward that some of a plan's batch files take."""
     return sum(
-        len(seeds) * setting_units(setting)
+        len(seeds) * setting_units(setting) * share_left(Path(file), setting)
         for setting in plan.settings.values()
         for file, seeds in zip(plan.batch_files(setting.id), setting.batches.values(), strict=True)
         if file in files
     )
+
+
+def share_left(file: Path, setting: Setting) -> float:
+    """What is left of a batch that goes on after its last step, as a share of all its steps; 1 of any other."""
+    before = before_of(checkpoint_of(file))
+    return 1 - read_metadata(before.trajectories)["steps"] / setting.config["steps"] if before.complete else 1.0
 
 
 def counted_seeds(plan: Plan, files: Collection[str]) -> int:
@@ -294,7 +303,8 @@ def summary_lines(plan: Plan, to_make: Collection[str], jobs: Sequence[Job], cor
     settings, seeds, steps = len(plan.settings), len(plan.seeds), plan.base["steps"]
     architecture = asdict(read_config(plan.base["generator"]["config"]))
     missing = counted_seeds(plan, to_make)
-    again = counted_seeds(plan, [file for file in to_make if Path(file).is_file()])
+    finished = [file for file in to_make if Path(file).is_file()]
+    again = counted_seeds(plan, [file for file in finished if not before_of(checkpoint_of(Path(file))).complete])
     bytes_each = 4 * (steps + 1) * (architecture["z_dim"] + architecture["num_classes"])
     videos = [plan.video(film) for film in plan.films]
     frames = sum(3 * video["seconds"] * video["fps"] for video in videos)

@@ -2,13 +2,18 @@
 
 import json
 import logging
+import math
+import shutil
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from approach.batch_labels import checkpoint_of
 from approach.biggan.config import read_config
 from approach.errors import UserError
+from approach.going_on import MAY_DIFFER, before_of, finished_of, why_not
 from approach.planning.downloads import picture_file, weights_file
 from approach.planning.plan import Plan, inversion_config
 from approach.sources import sha256_of
@@ -20,8 +25,12 @@ logger = logging.getLogger(__name__)
 MOST_NAMED = 4  # differences in one message
 
 
-def check_nothing_is_lost(plan: Plan) -> None:
+def check_nothing_is_lost(plan: Plan, onward: dict[Path, str | None]) -> None:
     """Refuse what would replace finished trajectories by others, or put them beside the wrong target.
+
+    Args:
+        plan: the run's.
+        onward: what `going_on` found: those that go on are not lost.
 
     Trajectories of this run's settings must have been made with what this run asks for. Those of other settings in
     the folder must at least have been made from the same target and generator, unless overwrite=true has let them be
@@ -32,7 +41,7 @@ def check_nothing_is_lost(plan: Plan) -> None:
             earlier version.
     """
     own = {Path(file): setting for setting in plan.settings for file in plan.batch_files(setting)}
-    lost, differences, others, agreeing = 0, {}, {}, False
+    lost, differences, others, agreeing, reasons = 0, {}, {}, False, []
     if earlier := [str(file) for file in own if is_of_an_earlier_version(file)]:
         more = f" and {len(earlier) - 1} more" if earlier[1:] else ""
         raise UserError(
@@ -41,7 +50,7 @@ def check_nothing_is_lost(plan: Plan) -> None:
         )
     for file in trajectory_files(plan):
         try:
-            metadata = read_metadata(file)
+            metadata = _metadata(file)
         except UserError:
             if file in own:
                 raise
@@ -50,14 +59,18 @@ def check_nothing_is_lost(plan: Plan) -> None:
         agreeing = agreeing or "generator" not in sources
         if file not in own:
             others |= sources
+        elif onward.get(file, "") is None:
+            continue
         elif found := sources or dict(_differences(plan, own[file], metadata)):
             lost += len(metadata["seeds"])
             differences |= found
+            reasons += [onward[file]] if file in onward else []
     if differences:
         named = [*list(differences.values())[:MOST_NAMED], *(["..."] if len(differences) > MOST_NAMED else [])]
         raise UserError(
             f"{plan.results} holds {lost} finished {'trajectory' if lost == 1 else 'trajectories'} made "
             f"{', '.join(named)}: give this run a name=... of its own, or overwrite=true to lose those"
+            + (f"; they cannot go on, since {reasons[0]}" if reasons else "")
         )
     if agreeing:
         others.pop("generator", None)
@@ -68,6 +81,67 @@ def check_nothing_is_lost(plan: Plan) -> None:
             f"{plan.results} holds trajectories of other settings made {', '.join(others.values())}: "
             "give this run a name=... of its own, or overwrite=true to leave them beside it"
         )
+
+
+def going_on(plan: Plan, code: str) -> dict[Path, str | None]:
+    """Which finished batches are wanted with more steps: file -> why they cannot go on, None where they can.
+
+    Args:
+        plan: the run's.
+        code: digest of the inversion's code; other code does not go on with what this one made.
+    """
+    found: dict[Path, str | None] = {}
+    for setting, one in plan.settings.items():
+        for file in map(Path, plan.batch_files(setting)):
+            try:
+                metadata = _metadata(file) if file.is_file() else {}
+            except UserError:
+                continue
+            if metadata.get("config", {}).get("steps", math.inf) >= one.config["steps"]:
+                continue
+            differing = {*dict(_differences(plan, setting, metadata)), *dict(_other_sources(plan, metadata))}
+            if differing <= MAY_DIFFER:
+                found[file] = _why_not(file, metadata, code, inversion_config(one.config))
+    return found
+
+
+def _why_not(file: Path, metadata: dict, code: str, wanted: dict) -> str | None:
+    kept = finished_of(file, checkpoint_of(file).parent)
+    if not kept.complete:
+        return f"{kept.end} is not there"
+    if metadata["code"] != code:
+        return "the inversion's code is other code now"
+    return why_not(metadata["config"], wanted)
+
+
+def put_aside(plan: Plan, onward: dict[Path, str | None]) -> None:
+    """Keep the files of batches that go on under further names, since Snakemake deletes the outputs of their jobs.
+
+    What an earlier plan put aside goes where the batch is finished. A line says what goes on, and what is made anew and
+    why.
+    """
+    for folder in (Path(plan.results) / setting for setting in plan.settings):
+        for place in folder.glob("checkpoints/*.before.*"):
+            if (folder / "trajectories" / f"{place.name.partition('.')[0]}.safetensors").is_file():
+                place.unlink()
+    for file in (file for file, reason in onward.items() if reason is None):
+        checkpoint = checkpoint_of(file)
+        for kept, place in zip(finished_of(file, checkpoint.parent), before_of(checkpoint), strict=True):
+            _link(kept, place)
+    ways = Counter(onward.values())
+    if going := ways.pop(None, 0):
+        many = f"{going} finished batches go on where they ended, and keep their steps"
+        logger.warning("%s", "1 finished batch goes on where it ended, and keeps its steps" if going == 1 else many)
+    for reason, count in ways.items():
+        batches = "1 finished batch is" if count == 1 else f"{count} finished batches are"
+        logger.warning("%s made anew, since %s", batches, reason)
+
+
+def _link(file: Path, place: Path) -> None:
+    try:
+        place.hardlink_to(file)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, place)
 
 
 def is_of_an_earlier_version(file: Path) -> bool:
@@ -168,6 +242,17 @@ def _flat(values: dict, prefix: str = "") -> dict[str, object]:
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def _metadata(file: Path) -> dict:
+    """A trajectory file's metadata, read once in a run."""
+    stat = file.stat()
+    return _read_metadata(file, (stat.st_mtime_ns, stat.st_size))
+
+
+@cache
+def _read_metadata(file: Path, _stamp: tuple[int, int]) -> dict:
+    return read_metadata(file)
 
 
 @cache

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from approach.biggan.config import read_config
@@ -454,7 +455,12 @@ def make_plan(given: dict, root: Path) -> Plan:
             key,
             values,
             config,
-            batches.plan_batches(batches.found_batches(folder / key), config["seeds"], config["seeds_per_job"]),
+            batches.plan_batches(
+                batches.found_batches(folder / key),
+                config["seeds"],
+                config["seeds_per_job"],
+                partial(batches.has_other_steps, folder / key, config["steps"]),
+            ),
         )
         for key, (values, config) in settings.items()
     }
@@ -531,6 +537,9 @@ def inversion_config(config: dict) -> dict:
     chosen = ("loss", "optimizer", "start", "latent", "search", "steps")
     chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
     start = {key: value for key, value in config["start"].items() if key not in ("from", "picture")}
+    optimizer = {key: value for key, value in config["optimizer"].items() if key != "schedule"}
+    if optimizer["period"] is None:
+        optimizer.pop("period")
     if is_stored(config):
         found = stored(config)
         start["from"] = f"trajectory:{found.seed}@{found.step}:{found.digest}"
@@ -542,6 +551,7 @@ def inversion_config(config: dict) -> dict:
         **({"own": digests(own_names(config))} if own_names(config) else {}),
         **{key: config[key] for key in chosen},
         "start": start,
+        "optimizer": optimizer,
     }
 
 

@@ -66,7 +66,17 @@ class Optimizer(Section):
     eps: float = key("added to the denominator of Adam and RMSprop", gt=0, le=1)
     warmup: Fraction = key("beginning, in which the learning rate rises linearly", "fraction of steps")
     decay: Fraction = key("end, in which the learning rate falls to zero as a cosine", "fraction of steps")
+    schedule: Literal["whole", "warm_restart"] = key(
+        "whole: warmup and decay are shares of all steps; warm_restart: they are shares of each period"
+    )
+    period: int | None = key("steps after which a warm_restart begins the schedule anew", "steps", ge=1)
     bound: Literal["clamp", "resample", "none"] = key("what happens to a component of z beyond 2 * truncation")
+
+    @model_validator(mode="after")
+    def _has_a_period(self):
+        if (self.schedule == "warm_restart") != (self.period is not None):
+            raise ValueError("schedule=warm_restart and a period of so many steps go together")
+        return self
 
 
 class Latent(Section):
