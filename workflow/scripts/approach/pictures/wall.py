@@ -68,7 +68,7 @@ def wall(
     sides = [max(2 * GAP, min(WIDTH, round(unit * sqrt(size)))) for size in sizes]
     places = pack(sides, WIDTH)
     high = max(top + side for (_, top), side in zip(places, sides, strict=True))
-    lines = [line for said in words for line in textwrap.wrap(said, 118)]
+    lines = [line for said in words for line in textwrap.wrap(said, 150)]
     aim = 520
     below = max(aim + 60, 190 + 62 * len(lines)) + MARGIN
     image = Image.new("RGB", (WIDTH + 2 * MARGIN, high + 2 * MARGIN + below), GROUND)
