@@ -13,7 +13,7 @@ from approach.pictures.roads import passes_on_plane
 from approach.pictures.survey import survey
 from approach.pictures.tree import tree_plot
 from approach.planning.plan import make_plan
-from approach.roads.band import along_band, relax, tangents
+from approach.roads.band import Band, along_band, relax, tangents
 from approach.roads.pairs import experiment_arrivals, film_arrivals, pairs
 from approach.roads.passes import barrier, find_passes
 from approach.roads.passes_file import read_passes, write_passes
@@ -145,6 +145,17 @@ def test_a_pass_is_no_higher_than_the_straight_line(film_passes):
     for found in film_passes[3].values():
         for profile, straight in zip(found["profiles"], found["straight"], strict=True):
             assert barrier(profile) <= barrier(straight) + 1e-6
+
+
+def test_a_band_that_went_astray_gives_way_to_the_straight_line(film_passes, monkeypatch):
+    generator, z, classes, _ = film_passes
+    arrivals = torch.from_numpy(z), torch.from_numpy(classes)
+    far = lambda start, landscape, **_: Band(torch.cat([start[:1], start[1:-1] + 3, start[-1:]]), start[:, 0])  # noqa: E731
+    monkeypatch.setattr("approach.roads.passes.relax", far)
+    found = find_passes(generator, brightness, arrivals, [(0, 1)], points=5, steps=1, bound=0.8)
+    assert torch.equal(found["profiles"], found["straight"])
+    made = generator.conditioning(found["bands"][0, :, :128], found["mixtures"][0])
+    assert torch.allclose(made, found["bands"][0], atol=1e-5)
 
 
 def test_passes_are_drawn_where_the_panorama_has_its_arrivals(film_passes):

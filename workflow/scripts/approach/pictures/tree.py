@@ -66,7 +66,7 @@ def tree_plot(
         figure.text(
             0.02,
             0.915,
-            "Two arrivals are joined where the lowest way between them, over any passes that were found, is highest",
+            "Two arrivals are joined at the height of the lowest way between them, over any passes that were found",
             fontsize=8.5,
             color=QUIET,
         )

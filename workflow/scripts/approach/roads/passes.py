@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from approach.roads.band import along_band, relax
+from approach.roads.band import Band, along_band, relax
 from approach.roads.reach import Reach
 
 PROFILE_POINTS = 101  # at which a relaxed band and the straight line are measured
@@ -47,7 +47,8 @@ def find_passes(
     found: dict[str, list[Tensor]] = {}
     for number, (a, b) in enumerate(between):
         share = torch.linspace(0, 1, points, dtype=ends.dtype, device=ends.device)[:, None]
-        holder = Held(reach, torch.lerp(classes[[a]], classes[[b]], share)[1:-1]) if reach else None
+        mixed = torch.lerp(classes[[a]], classes[[b]], share)[1:-1]
+        holder = Held(reach, mixed) if reach else None
 
         def told(done: int, of: int, before: int = number) -> None:
             if report:
@@ -57,13 +58,19 @@ def find_passes(
         band = relax(start, _landscape(generator, loss), steps=steps, hold=holder, report=told)
         line = along_band(band.points, PROFILE_POINTS)
         profile = values_at(generator, loss, line)
+        straight = values_at(generator, loss, torch.lerp(ends[[a]], ends[[b]], _shares(ends)))
+        if profile.max() > straight.max():  # the band went astray, and the line that it began as is the lowest way
+            band, profile = Band(start, values_at(generator, loss, start)), straight
+            line = along_band(start, PROFILE_POINTS)
+            if holder:
+                holder.mixtures = mixed
         length = band.points.diff(dim=0).norm(dim=1).sum()
         made = {
             "bands": band.points,
             "losses": band.values,
             "profiles": profile,
             "profile_x": length * torch.linspace(0, 1, PROFILE_POINTS, device=length.device),
-            "straight": values_at(generator, loss, torch.lerp(ends[[a]], ends[[b]], _shares(ends))),
+            "straight": straight,
             "saddles": line[profile.argmax()],
         }
         if holder:
