@@ -125,7 +125,7 @@ def test_the_last_frame_of_a_ring_is_its_first():
     generator, source = StandIn(16), np.random.default_rng(0)
     z, classes = source.normal(size=(4, 128)).astype(np.float32), source.dirichlet(np.ones(10), 4).astype(np.float32)
     z, classes = np.concatenate([z, z[:1]]), np.concatenate([classes, classes[:1]])
-    frames = list(render_frames(generator, z, classes, [0, 0, 1.5, 3, 4, 4], batch=3))
+    frames = list(render_frames(generator, z, classes, [0, 0, 1.5, 3, 4, 4], batch=2))
     assert generator.made == 3 and len(frames) == 6
     assert np.array_equal(frames[0], frames[-1]) and not np.array_equal(frames[0], frames[3])
     open_ended = list(render_frames(generator, z, classes, [0, 1.5, 3.5], batch=3))

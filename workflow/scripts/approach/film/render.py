@@ -71,7 +71,7 @@ def render_frames(
     first, again = None, 0
     if len(moments) > 1 and _closes(z, moments) and _closes(classes, moments):
         # In another batch it would be the same picture, but for rounding.
-        moments, again = moments[:-1], int(repeats[-1])
+        moments, repeats, again = moments[:-1], repeats[:-1], int(repeats[-1])
     conditioning = conditioning_at(generator, z, classes, moments)
     batch = batch or chunk(conditioning.device)
     for begin in range(0, len(moments), batch):
