@@ -82,8 +82,8 @@ PATIENCE = 240.0  # seconds after which a command hangs
 RETRIES = 20
 # Rows tell the seconds that a step took: in these tables that column is left out of the comparison.
 SECONDS = {f"{SETTING}/losses.csv", f"{SETTING}/trajectories/0-2.csv", f"{RESULTS}/losses.parquet"}
-# The sums of those tables; and a picture for whoever waits, which shows what came since the last kill.
-OF_THIS_RUN = {f"{RESULTS}/checksums.sha256", f"{SETTING}/trajectories/0-2.preview.png"}
+# The sums of those tables; and what is shown to whoever watches, which began with the last kill.
+OF_THIS_RUN = {f"{RESULTS}/checksums.sha256", f"{SETTING}/trajectories/0-2.live.js", f"{RESULTS}/live/run.js"}
 LOADED = ["approach.inversion.batch", "approach.loading", "approach.film.render", "approach.film.encode"]
 LOADED += ["approach.film.captions", "approach.pictures.tables", "approach.pictures.montage", "approach.page.page"]
 LOADED += ["approach.fetching", "approach.provenance", "approach.checksums", "snakemake.iocontainers", "pandas"]

@@ -4,11 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from approach.planning import plan as planning
 from approach.batch_labels import LABEL as BATCH
 from approach.planning.checks import check_before_jobs
 from approach.planning.command_line import check_retyped
 from approach.planning.downloads import DOWNLOADS, picture_file
+from approach.planning.live_page import LivePage
 from approach.planning.locks import stale_lock_line
 from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
 from approach.devices import gpus_needed
@@ -41,6 +44,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if os.getloadavg()[0] < 0.75 * (os.cpu_count() or 1):
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
+LIVE_PAGE = LivePage(PLAN)
 GPUS = gpus_needed(PLAN.base["device"])
 
 
@@ -297,11 +301,17 @@ def get_summary():
     planned = {str(file) for job in jobs for file in job.output}
     batches = planned.intersection(PLAN.all_batch_files())
     jobs = [Job(job.rule.name, job.threads) for job in jobs]
-    return "\n".join(
-        summary_lines(
-            PLAN, batches, jobs, workflow.resource_settings.cores or os.cpu_count()
-        )
-    )
+    cores = workflow.resource_settings.cores or os.cpu_count()
+    return summary_lines(PLAN, batches, jobs, cores)
+
+
+def begin_live_page(summary):
+    """Have the run's live page written; the line that names it."""
+    if not LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
+        return []
+    jobs = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    logger.addHandler(LIVE_PAGE)
+    return [LIVE_PAGE.begin(jobs, [rule.name for rule in workflow.rules], summary)]
 
 
 def get_closing_words():

@@ -15,8 +15,8 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-# Modules that report on the work (log lines, error texts, the preview, the version) and shape no picture: not tracked.
-BYSTANDERS = ("errors.py", "job.py", "preview.py", "version.py")
+# Modules that report on the work (log lines, error texts, what a live page shows, the version) and shape no picture.
+BYSTANDERS = ("errors.py", "job.py", "live.py", "preview.py", "version.py")
 # Where a module's reading is kept, and what it depends on beside the module.
 KEPT = Path(".snakemake/approach-digests")
 READER = sys.version.encode() + Path(__file__).read_bytes()

@@ -36,6 +36,7 @@ from approach.inversion.preview import Preview
 from approach.inversion.search import begin_search, draw_starts, embedded, run_search
 from approach.inversion.starts import Begin, Latents, sample_starts, stored_latents
 from approach.job import Pace
+from approach.live import SUFFIX
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
@@ -146,7 +147,7 @@ def invert(
         )
         set_up_torch(decisions)
         if state is None or state.step <= config["steps"]:
-            preview = Preview(trajectories.with_suffix(".preview.png"), sources.target, seeds, config["steps"])
+            preview = Preview(trajectories.with_suffix(SUFFIX), sources.target, seeds, config["steps"])
             pace = Pace(config["steps"] + 1, state.step if state else 0)
             keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, preview, watch, pace)
             state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper, begin)
@@ -295,7 +296,7 @@ def first_latents(
 
 @dataclass
 class Keeper:
-    """What is kept after each step: a line and a picture every few seconds, a checkpoint when one is due."""
+    """What is kept after each step: a line and a look every few seconds, a checkpoint when one is due."""
 
     seeds: list[int]
     steps: int
@@ -312,11 +313,9 @@ class Keeper:
         Raises:
             Interrupted: the inversion was asked to stop; its checkpoint is written.
         """
-        first = [state.owners.tolist().index(owner) for owner in range(self.preview.rows)]
-        self.preview.look(state.step - 1, images[first])
+        self.preview.look(state, images)
         if self.pace.due() or state.step == self.steps + 1:
             self.say(state)
-            self.preview.write()
         if state.step <= self.steps:
             self.keep(state)
 
