@@ -72,6 +72,16 @@ def test_ranks_have_all_seeds_as_candidates_and_trajectories_are_named():
     ]
 
 
+def test_a_trajectory_may_end_at_a_moment():
+    names = [f"{spell({'loss': 'l2', 'lr': 0.05})}/{end}" for end in ("0", "1@20", "2")]
+    (film,), lines = film_table({"f": {"vary": "trajectory", "of": names}}, AXES, range(3), spell)
+    assert [one.get("until") for one in film["candidates"]] == [None, 20, None] and not lines
+    rows = [dict(one, trajectories="a", status="ok", last_step=90, final_l2=1) for one in film["candidates"]]
+    channels = choose(film, rows)["channels"]
+    assert [one.get("until") for one in channels] == [None, 20, None]
+    assert [one["label"].partition("start ")[2] for one in channels] == ["0", "1, to step 20", "2"]
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
@@ -104,6 +114,8 @@ def test_fewer_than_three_members_are_a_line_and_no_film(entry, why):
         ({"vary": "seed", "join": "bridges"}, "passes or straight"),
         ({"vary": "rank", "join": "passes"}, "names its members"),
         ({"vary": "seed", "of": [0, 1, 2], "join": "passes"}, "two members for each"),
+        ({"vary": "trajectory", "of": ["a/1", "a/1@20", "c/3"]}, "different"),
+        ({"vary": "trajectory", "of": ["a/1", "b/1@20", "c/3", "d/1", "e/1", "f/1"], "join": "straight"}, "ring"),
     ],
 )
 def test_a_wrong_table_is_one_clear_line(entry, word):

@@ -120,7 +120,7 @@ def opened(tmp_path_factory, timing):
         target=np.full((32, 32, 3), 99, np.uint8),
         links=[{"title": "all", "files": [{"text": "table", "href": href(results / "arrivals.csv", folder)}]}],
         notes=[f"no film 'ranks': {NASTY}"],
-        moments=moment_strips({name: np.stack([picture // 2, picture]) for name, picture in pictures.items()}),
+        moments=moment_strips({n: ([0, 60, STEPS], np.stack([one // 2, one, one])) for n, one in pictures.items()}),
     )
     folder.mkdir()
     (folder / "index.html").write_text(text, encoding="utf-8")
@@ -296,8 +296,14 @@ def test_three_arrivals_make_a_command(visit):
     assert tab.evaluate(look) == ["100%"] * 3, "the arrivals first"
     tab.locator("#moment").evaluate("(bar) => { bar.value = 0; bar.dispatchEvent(new Event('input')); }")
     assert tab.evaluate(look) == ["0%"] * 3 and "url(" in shown.first.get_attribute("style")
+    tab.locator("#moment").evaluate("(bar) => { bar.value = 2; bar.dispatchEvent(new Event('input')); }")
+    tab.locator("#preview input").nth(1).evaluate("(bar) => { bar.value = 1; bar.dispatchEvent(new Event('input')); }")
+    assert tab.evaluate(look) == ["100%", "50%", "100%"]
+    assert tab.locator("#preview figcaption").all_inner_texts() == ["to its arrival", "to step 60", "to its arrival"]
+    marked = [chosen[0], f"{chosen[1]}@60", chosen[2]]
+    assert tab.locator("#chosen-line").inner_text() == film_line(marked, "mine")
     tab.locator("#copy").click()
-    assert tab.evaluate("getSelection().toString().trim()") == film_command(COMMAND, "study", chosen)
+    assert tab.evaluate("getSelection().toString().trim()") == film_command(COMMAND, "study", marked)
     assert tab.said == []
     tab.locator("[data-order=strangeness]").click()
     order = [tiles.nth(place).get_attribute("data-strangeness") for place in range(7)]

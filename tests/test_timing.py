@@ -99,6 +99,17 @@ def test_perceived_films_of_three_different_trajectories(clock):
     assert (film["positions"][0] == film["positions"][1]) is (clock == "common")
 
 
+@pytest.mark.parametrize("last", [0, 0.5, 77, 150.25])
+def test_a_channel_that_ends_before_its_arrival_changes_equally_until_there(last):
+    changes = [change(RUSH)] * 3
+    film = film_timing({**VIDEO, "time": "perceived", "clock": "own"}, [300, last, last], changes)
+    assert [max(channel) for channel in film["positions"]] == [300, last, last]
+    if last > 50:
+        shown = np.interp(film["positions"][1], np.arange(301), RUSH)
+        forward = shown[: int(np.argmax(film["positions"][1])) + 1]
+        assert variation(forward[forward > 0]) < 0.1
+
+
 def test_perceived_time_without_pictures_is_refused():
     with pytest.raises(ValueError, match="pictures"):
         film_timing({**VIDEO, "time": "perceived"}, [300] * 3)

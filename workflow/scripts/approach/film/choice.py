@@ -23,8 +23,9 @@ def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> d
 
     Returns:
         {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values, trajectory
-        (its file), status, last_step, metrics}}. A channel of a ring has its trajectories as `members`, each like a
-        channel; it is itself found in `ring`, under its number as the seed and the film's name as the setting.
+        (its file), status, last_step, metrics}}. A channel that ends at a moment before its arrival has `until`. A channel
+        of a ring has its trajectories as `members`, each like a channel; it is itself found in `ring`, under its number
+        as the seed and the film's name as the setting.
 
     Raises:
         UserError: a candidate has no row, or `by` names no metric of the run.
@@ -102,6 +103,7 @@ def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
         "status": str(row["status"]),
         "last_step": int(float(row["last_step"])),
         "metrics": metrics,
+        **({"until": candidate["until"]} if "until" in candidate else {}),
     }
 
 
@@ -132,7 +134,8 @@ def _ring_channels(film: dict, members: list[dict], ring: str) -> list[dict]:
 
 def _label(film: dict, candidate: dict, member: object) -> str:
     if film["vary"] == "trajectory":
-        return values_words({**candidate["values"], "seed": candidate["seed"]})
+        until = f", to step {candidate['until']}" if "until" in candidate else ""
+        return values_words({**candidate["values"], "seed": candidate["seed"]}) + until
     return value_words(film["vary"], member)
 
 

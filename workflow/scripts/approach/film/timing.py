@@ -145,7 +145,7 @@ def film_timing(
 
     Args:
         video: as in `progress`, with `time` (steps | perceived) and `clock` (common | own).
-        steps: each channel's last step.
+        steps: the last step that each channel shows.
         changes: how each channel's picture changes (`frame_distance.frame_distances`); needed for perceived time.
         stops: of a ring, the steps at which every channel rests.
 
@@ -155,6 +155,10 @@ def film_timing(
     time, clock = video.get("time", "steps"), video.get("clock", "common")
     if time == "perceived" and changes is None:
         raise ValueError("video.time=perceived needs the pictures along each trajectory")
+
+    if changes:
+        ends = zip(changes, steps, strict=True)
+        changes = [_leg(change, 0, last) if last < change["positions"][-1] else change for change, last in ends]
 
     def moments(of: Sequence[dict[str, np.ndarray]], last: int) -> np.ndarray:
         if stops:

@@ -72,8 +72,8 @@ def film_data(
         "height": size[1],
         "same_loss": len({channel["values"].get("loss") for channel in choice["channels"]}) == 1,
         "channels": [
-            _channel(channel, where, table)
-            for channel, where, table in zip(choice["channels"], positions, losses, strict=True)
+            _channel(channel, where, table[table["step"] <= last])
+            for channel, where, table, last in zip(choice["channels"], positions, losses, timing["steps"], strict=True)
         ],
         "panorama": _panorama(found, loss) if found else None,
         "itinerary": itinerary,
@@ -108,20 +108,24 @@ def arrivals_data(table: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> di
     return {"rows": rows, "total": len(table), "by": closeness_metric(table)}
 
 
-def moment_strips(moments: Mapping[str, np.ndarray]) -> dict:
-    """The stored moments of trajectories, each as one picture, side by side: {count, strips: trajectory -> data URI}.
+def moment_strips(moments: Mapping[str, tuple[list[int], np.ndarray]]) -> dict:
+    """The stored moments of trajectories, each as one picture, side by side.
 
     Args:
-        moments: trajectory -> uint8 [M, H, W, 3].
+        moments: trajectory -> M steps, and uint8 [M, H, W, 3].
+
+    Returns:
+        {count (of moments), strips: trajectory -> data URI, steps: trajectory -> the steps}.
     """
     strips = {}
-    for trajectory, pictures in moments.items():
+    for trajectory, (_, pictures) in moments.items():
         strip = Image.new("RGB", (MOMENT * len(pictures), MOMENT))
         for place, picture in enumerate(pictures):
             small = Image.fromarray(picture).resize((MOMENT, MOMENT), Image.Resampling.LANCZOS)
             strip.paste(small, (MOMENT * place, 0))
         strips[trajectory] = _jpeg(strip)
-    return {"count": max(map(len, moments.values()), default=0), "strips": strips}
+    steps = {trajectory: steps for trajectory, (steps, _) in moments.items()}
+    return {"count": max(map(len, steps.values()), default=0), "strips": strips, "steps": steps}
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -38,7 +38,7 @@ def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:
     return pictures
 
 
-def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dict[str, np.ndarray]:
+def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dict[str, tuple[list[int], np.ndarray]]:
     """The pictures of some trajectories at the stored moments, from start to arrival.
 
     Args:
@@ -46,7 +46,7 @@ def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dic
         wanted: which trajectories ("setting/seed").
 
     Returns:
-        trajectory -> uint8 [M, H, W, 3].
+        trajectory -> the M steps, and the pictures there, uint8 [M, H, W, 3].
     """
     pictures = {}
     for setting, path in paths.items():
@@ -54,5 +54,5 @@ def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dic
         with reading(path):
             for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True):
                 if f"{setting}/{seed}" in wanted:
-                    pictures[f"{setting}/{seed}"] = images
+                    pictures[f"{setting}/{seed}"] = stills["steps"].tolist(), images
     return pictures

@@ -11,6 +11,7 @@ CHANNELS = 3
 JOINS = ("passes", "straight")
 RING = {"clock": "own", "loop": True}  # how a ring is shown unless it says otherwise of itself
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+MOMENT = re.compile(r"@(\d+)$")  # the step at which a channel ends, after a trajectory's name
 
 
 def film_table(
@@ -35,8 +36,9 @@ def film_table(
 
     Returns:
         The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}, and of rings join. The
-        candidates are the three trajectories in the order of the channels, or for ranks all that may be chosen. Then a
-        line for each film that this run cannot have, with the reason.
+        candidates are the three trajectories in the order of the channels, or for ranks all that may be chosen; one
+        that is shown to a moment only has its step as `until`. Then a line for each film that this run cannot have,
+        with the reason.
 
     Raises:
         UserError: an entry is wrong, whatever the run.
@@ -109,8 +111,10 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
         raise UserError(f"films.{key}: {nested[0]} stands where one value belongs, as in {{vary: seed, of: [0, 1, 2]}}")
     if wanted is None:
         return vary, fixed
-    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(map(str, wanted))) < len(wanted):
+    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(set(map(_whole, wanted))) < len(wanted):
         raise UserError(f"films.{key}.of={wanted}: list three different members")
+    if join and any(MOMENT.search(str(member)) for member in wanted):
+        raise UserError(f"films.{key}.of={wanted}: the trajectories of a ring go on to their arrivals, without @")
     if join and len(wanted) % _least(entry):
         raise UserError(f"films.{key}.of={wanted}: a ring has two members for each of its three channels, or four, ...")
     if not join and len(wanted) > CHANNELS:
@@ -155,17 +159,24 @@ def _candidate(point: dict, axes: dict[str, Sequence], spell: Callable[[dict], s
 def _named(
     key: str, member: str, *, axes: dict[str, Sequence], seeds: Sequence[int], spell: Callable[[dict], str]
 ) -> dict:
-    """The trajectory that `setting/seed` names.
+    """The trajectory that `setting/seed` names, or `setting/seed@step` up to a moment.
 
     Raises:
         UserError: the run has no such trajectory.
     """
+    moment = MOMENT.search(str(member))
+    until = {"until": int(moment[1])} if moment else {}
     for values in product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         for seed in seeds:
-            if member == f"{spell(point)}/{seed}":
-                return {"setting": spell(point), "seed": seed, "values": point}
+            if _whole(member) == f"{spell(point)}/{seed}":
+                return {"setting": spell(point), "seed": seed, "values": point, **until}
     raise UserError(f"films.{key}.of: no trajectory '{member}' in this run; write one as in loss~l2+lr~0.02/3")
+
+
+def _whole(member: object) -> str:
+    """A member without the moment at which it ends."""
+    return MOMENT.sub("", str(member))
 
 
 def _listed(values: Iterable) -> str:

@@ -409,21 +409,37 @@ function arrivals() {
   const moment = $("moment"), moments = DATA.moments;
   function preview() {
     if (!moments || !moments.count) { $("preview").hidden = moment.parentNode.hidden = true; return; }
-    const last = moments.count - 1, before = $("preview").dataset.of;
-    moment.max = last;
-    if (before !== chosen.join()) {
-      $("preview").dataset.of = chosen.join();
-      moment.value = last;
-      $("preview").replaceChildren(...chosen.map((trajectory) => {
-        const tile = html("div", { "data-trajectory": trajectory });
-        tile.style.backgroundImage = `url(${moments.strips[trajectory]})`;
-        tile.style.backgroundSize = `${100 * moments.count}% 100%`;
-        return tile;
-      }));
-    }
-    for (const tile of $("preview").children) tile.style.backgroundPositionX = `${last ? 100 * moment.value / last : 0}%`;
+    const last = moments.count - 1;
+    if ($("preview").dataset.of === chosen.join()) return;
+    $("preview").dataset.of = chosen.join();
+    moment.value = moment.max = last;
+    $("preview").replaceChildren(...chosen.map((trajectory) => {
+      const tile = html("div", { "data-trajectory": trajectory }), said = html("span");
+      const own = html("input", { type: "range", min: 0, max: last, value: last, step: 1, "aria-label": `Where channel ${chosen.indexOf(trajectory) + 1} ends` });
+      tile.style.backgroundImage = `url(${moments.strips[trajectory]})`;
+      tile.style.backgroundSize = `${100 * moments.count}% 100%`;
+      own.addEventListener("input", () => {
+        tile.style.backgroundPositionX = `${last ? 100 * own.value / last : 0}%`;
+        said.textContent = +own.value === last ? "to its arrival" : `to step ${moments.steps[trajectory][own.value]}`;
+        tell();
+      });
+      return html("figure", {}, tile, own, html("figcaption", {}, said));
+    }));
+    for (const own of $("preview").querySelectorAll("input")) own.dispatchEvent(new Event("input"));
   }
-  moment.addEventListener("input", preview);
+  moment.addEventListener("input", () => {
+    for (const own of $("preview").querySelectorAll("input")) { own.value = moment.value; own.dispatchEvent(new Event("input")); }
+  });
+  // A trajectory is called setting/seed; up to a moment, setting/seed@step.
+  function tell() {
+    const named = [...$("preview").querySelectorAll("figure")].map((figure, place) => {
+      const own = figure.querySelector("input"), trajectory = chosen[place];
+      return own.value === own.max ? trajectory : `${trajectory}@${moments.steps[trajectory][own.value]}`;
+    });
+    const three = (named.length ? named : chosen).join('", "');
+    $("chosen-line").textContent = DATA.film_line.replace("TRAJECTORIES", three);
+    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", three);
+  }
   $("copy").addEventListener("click", () => {
     const range = document.createRange();
     range.selectNodeContents($("chosen"));
@@ -436,9 +452,7 @@ function arrivals() {
     if (known >= 0) chosen.splice(known, 1); else { chosen.push(trajectory); if (chosen.length > 3) chosen.shift(); }
     for (const other of gallery.children) other.setAttribute("aria-pressed", chosen.includes(other.dataset.trajectory));
     $("choice").hidden = chosen.length !== 3;
-    if (chosen.length === 3) preview();
-    $("chosen-line").textContent = DATA.film_line.replace("TRAJECTORIES", chosen.join('", "'));
-    $("chosen").textContent = DATA.film_command.replace("TRAJECTORIES", chosen.join('", "'));
+    if (chosen.length === 3) { preview(); tell(); }
     $("chosen-note").textContent = chosen.length === 3 ? "In the project's folder, this makes their film, films/mine, and inverts nothing again:" : chosen.length ? `${chosen.length} of 3 chosen.` : "None chosen.";
   });
 }
