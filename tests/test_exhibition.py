@@ -1,5 +1,6 @@
 """The exhibition: every file is read back, and all are in step."""
 
+import av
 import numpy as np
 import pytest
 
@@ -39,7 +40,7 @@ def made(tmp_path_factory):
                 fps=FPS,
                 count=COUNT,
                 look=screen_look(screen, VIDEO, []) | {"scaling": "nearest"},
-                codec=codec,
+                codec={**codec, "metadata": {"title": "A title", "copyright": "A museum. CC BY 4.0."}},
             )
         path = folder / f"line-up-{screen}.mp4"
         encode_frames(line_up_frames(screen, VIDEO, 30, FPS), path, fps=FPS, count=30, codec=H264)
@@ -63,6 +64,9 @@ def test_every_file_is_what_players_want(made, file):
         assert (found["codec"], found["profile"], found["pix_fmt"]) == ("h264", "High", "yuv420p")
         assert found["group"] == FPS and found["closed"] is True
         assert found["busiest"] <= 1.5 * 2e6 < most_bits(VIDEO)
+    if "line-up" not in file:
+        with av.open(str(made / file)) as film:
+            assert (film.metadata["title"], film.metadata["copyright"]) == ("A title", "A museum. CC BY 4.0.")
 
 
 def test_the_rate_is_constant(made):

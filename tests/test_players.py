@@ -23,6 +23,7 @@ import time
 from fractions import Fraction
 from urllib.parse import urlsplit
 
+import av
 import numpy as np
 import pytest
 
@@ -39,9 +40,11 @@ from approach.film.exhibition import (
 )
 from approach.film.players import PLAYERS, lay_out, repeat_film, repeats
 from approach.film.probe import read_film, read_frames
+from approach.wording import work_of
 from helpers.frames import numbered_channels
 
 FPS, COUNT, TIMES = 25, 30, 4
+WORK = work_of({"title": "Nach dem Nebel", "artist": "A. Person", "year": "2026", "licence": "CC BY 4.0"}, "x")
 VIDEO = {"frame": "16:9", "fill": "black", "height": 90, "mbit": 1, "preset": "veryfast", "gop": 5}
 
 
@@ -55,7 +58,7 @@ def exhibition(tmp_path_factory):
         once, films[screen] = folder / f"{screen}.mp4", folder / "repeated" / f"{screen}.mp4"
         encode_film(
             [sources[channel - 1] for channel in channels], once, fps=FPS, count=COUNT,
-            look=screen_look(screen, VIDEO, []), codec=players_codec(VIDEO),
+            look=screen_look(screen, VIDEO, []), codec={**players_codec(VIDEO), "metadata": WORK.metadata},
         )  # fmt: skip
         assert repeat_film(once, films[screen], TIMES) == TIMES * COUNT
         line_ups[screen] = folder / f"line-up-{screen}.mp4"
@@ -145,6 +148,8 @@ def test_what_is_repeated_is_the_film_again_and_again(exhibition, screen):
     assert (found["fps"], found["group"], found["closed"]) == (FPS, 5, True)
     data = (exhibition / "repeated" / f"{screen}.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat"), "the tables stand first"
+    with av.open(str(exhibition / "repeated" / f"{screen}.mp4")) as film:
+        assert film.metadata.items() >= WORK.metadata.items()
 
 
 def test_hours_in_films():

@@ -32,6 +32,7 @@ rule exhibition:
         runtime=240,
     params:
         video=get_exhibition_video,
+        metadata=get_metadata,
         settings=get_caption_settings,
         code=get_code("exhibition"),
     script:

@@ -155,6 +155,7 @@ rule encode:
         runtime=120,
     params:
         look=get_video(*LOOK),
+        metadata=get_metadata,
         settings=get_caption_settings,
         code=get_code("encode"),
     script:

@@ -20,7 +20,7 @@ with job(snakemake.log[0], f"encode {snakemake.wildcards.film}") as log:
         fps=timing["fps"],
         count=timing["frames"],
         look={**look, "margin": look["gap"]},
-        codec=look,
+        codec={**look, "metadata": snakemake.params.metadata},
         captions=film_strips(choice, timing, shown, look["captions"], look, tables),
         log_file=Path(snakemake.log[0]),
     )

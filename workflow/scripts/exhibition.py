@@ -15,14 +15,14 @@ with job(snakemake.log[0], f"exhibition {snakemake.wildcards.screen}.{snakemake.
     shown = [number - 1 for number in SCREENS[snakemake.wildcards.screen]]
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
     look = screen_look(snakemake.wildcards.screen, video, video["captions"])
-    prores = snakemake.wildcards.form == "mov"
+    codec = {"prores": True} if snakemake.wildcards.form == "mov" else players_codec(video)
     found = encode_film(
         [Path(snakemake.input.frames[number]) for number in shown],
         output,
         fps=timing["fps"],
         count=timing["frames"],
         look=look,
-        codec={"prores": True} if prores else players_codec(video),
+        codec={**codec, "metadata": snakemake.params.metadata},
         captions=film_strips(choice, timing, shown, video["captions"], look, tables, BLACK),
         threads=snakemake.threads,
         log_file=Path(snakemake.log[0]),
