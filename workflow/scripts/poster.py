@@ -4,6 +4,7 @@ from pathlib import Path
 
 from approach.files import read_json, read_npz, read_pixels, read_yaml, reading
 from approach.job import job
+from approach.page.page import target_words
 from approach.pictures.poster import card, poster
 from approach.wording import work_of
 
@@ -21,9 +22,10 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
             moments.append(kept["images"][kept["seeds"].tolist().index(channel["seed"])])
     side = moments[0].shape[1]
     note = (
-        f"The network, {configuration['generator']['name']}, makes pictures of {side} x {side} pixels; they are "
+        f"The network ({configuration['generator']['name']}) makes pictures of {side} x {side} pixels; they are "
         "enlarged here by Mitchell and Netravali's cubic, and nothing is added. "
-        + (f"Height is the {snakemake.params.loss} loss. " if snakemake.input.survey else "")
+        + (f"Heights on the map are the {snakemake.params.loss} loss. " if snakemake.input.survey else "")
+        + f"{target_words(configuration['target']['picture'])[1]} "
         + (f"{work.rights} " if work.rights else "")
         + "An independent homage, after its published description, to Approaching Destination by Mario Klingemann "
         "(2020); not his work."

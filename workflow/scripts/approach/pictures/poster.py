@@ -23,14 +23,15 @@ MOMENTS = 10
 SERIF = "DejaVu Serif"
 ABOUT = (
     "A neural network that makes pictures was asked for one picture that it has never seen, the small one on the "
-    "right. Three times an algorithm set out towards it, each time from another place, and in small steps made its "
-    "picture more alike. Every step is a picture by the network, and none of them was painted or photographed. Above "
-    "is where the three arrived; below, how they came there, from left to right."
+    "right. Three times an algorithm set out towards it, and step by step made the network's picture more like it. "
+    "Every step is a picture by the network: none of them was painted or photographed. Above is where the three "
+    "searches arrived; below, row by row, how they came there."
 )
 LAND = (
-    "The land between the three arrivals. Deep and dark is near to the picture that was looked for, high and pale is "
-    "far from it. The coloured lines are the three inversions, 1 to 3, as they come down to where they arrived; where "
-    "a line dissolves into fog, it was far from this plane."
+    "The land between the three arrivals. The pictures that the network can make are a space of many dimensions; this "
+    "map is a slice through it, laid through the arrivals 1, 2 and 3. Deep and dark is like the picture that was "
+    "looked for, high and pale is unlike it; the numbers are heights. A coloured line is a search, from a small ring, "
+    "its start, down to its arrival. Where it dissolves into fog, it runs far from this slice."
 )
 
 
@@ -97,7 +98,8 @@ def _draw(figure, work, labels, moments, steps, target, found, colours, note) ->
     for number, (label, pictures) in enumerate(zip(labels, moments, strict=True)):
         left = MARGIN + number * (side + gap)
         show(pictures[-1], left, top, side)
-        say(f"{number + 1}   {label}", left, top + side + 0.1, 14)
+        say(f"Arrival {number + 1}", left, top + side + 0.1, 14)
+        say(label, left + side, top + side + 0.1, 12, QUIET, ha="right")
     top += side + 0.75
     aim = 2.5
     say(fill(ABOUT, 84), MARGIN, top, 17, linespacing=1.55, family=SERIF)
@@ -112,6 +114,8 @@ def _draw(figure, work, labels, moments, steps, target, found, colours, note) ->
         say(f"step {steps[moment]}", left, top, 11, QUIET)
         for number, pictures in enumerate(moments):
             show(pictures[moment], left, top + 0.3 + number * (small + 0.1), small)
+            if column == 0:
+                say(str(number + 1), left - 0.35, top + 0.2 + number * (small + 0.1) + small / 2, 14)
     top += 0.3 + 3 * (small + 0.1) + 0.35
     if found is not None:
         wide = 9.3
@@ -123,7 +127,7 @@ def _draw(figure, work, labels, moments, steps, target, found, colours, note) ->
         draw_trajectories(axis, found)
         axis.set_axis_off()
         say(fill(LAND, 44), MARGIN + wide + 0.45, top, 15, linespacing=1.55, family=SERIF)
-    say(fill(note, 175), MARGIN, height - MARGIN + 0.05, 10, QUIET, linespacing=1.4)
+    say(fill(note, 205), MARGIN, height - MARGIN + 0.05, 10, QUIET, linespacing=1.4)
 
 
 def card(work: Work, arrivals: Sequence[np.ndarray]) -> Image.Image:
