@@ -7,6 +7,7 @@ import re
 import subprocess
 from urllib.parse import unquote
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,7 +39,8 @@ SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_words):
     """A finished sweep of two losses, and its crate: a film of the starts of each, and one by rank of the first."""
-    words = f"{tiny_words} films.finds={{vary:rank,loss:l2}}"
+    words = f"{tiny_words} films.finds={{vary:rank,loss:l2,video:{{sound:loss}}}} 'title=Nach dem Nebel' 'artist=A. Person' year=2026"
+    words += " 'credit=The painting is in the public domain' 'licence=CC BY 4.0'"
     workflow = Workflow(tmp_path_factory.mktemp("sweep"), words)
     workflow.result = workflow.done("all", "crate", **SWEEP)
     return workflow
@@ -90,6 +92,7 @@ def test_the_terminal_says_what_comes_and_what_came(finished):
         r"the whole run: about [^(]* on 2 cores, the inversions .* of it \(a guess from this machine", said
     )
     assert "MB on disk" in said
+    assert "watch it: results/sweep/live/index.html" in said
     assert "film: results/sweep/films/starts+loss~l2+lr~0.05/triptych.mp4" in said
     assert "page: results/sweep/page/index.html" in said
     assert "[invert loss~l2+lr~0.05 0-2] step 6/6" in said
@@ -156,6 +159,27 @@ def test_the_films_are_in_step(results):
     assert "names three values of seed" in choice["why"]
 
 
+def test_a_film_says_what_it_is(finished, results):
+    """Title, artist and rights in every film's file; other words encode again and render nothing."""
+    for name in ("triptych", "channel-2"):
+        with av.open(str(results / "films" / f"starts+{SETTINGS[0]}" / f"{name}.mp4")) as film:
+            tags = film.metadata
+        assert tags["title"] == "Nach dem Nebel" and tags["artist"] == "A. Person"
+        assert tags["copyright"] == "The painting is in the public domain. CC BY 4.0."
+    planned = finished.planned(hydra="title=other", **SWEEP)
+    assert planned.keys() >= {"encode", "page"} and not planned.keys() & {"render", "invert", "survey"}
+
+
+def test_the_loss_is_heard_where_it_is_asked_for(results):
+    heard = sorted(path.relative_to(results / "films").as_posix() for path in results.rglob("*-sound.mp4"))
+    assert heard == [f"finds+lr~0.05/channel-{channel}-sound.mp4" for channel in (1, 2, 3)]
+    for file in heard:
+        with av.open(str(results / "films" / file)) as film:
+            samples = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
+            rate = film.streams.audio[0].rate
+        assert samples.std() > 0.02 and len(samples) / rate == pytest.approx(24 / 10, abs=0.1)
+
+
 def test_films_of_the_same_three_share_frames_and_survey(results, finished):
     """Of three seeds, the film by rank shows those of the film of the starts, in whatever order."""
     starts, finds = (results / "films" / name for name in (f"starts+{SETTINGS[0]}", "finds+lr~0.05"))
@@ -181,8 +205,6 @@ def test_the_record_says_what_made_it(results):
 def test_pictures_have_their_size(results):
     assert Image.open(results / "target.png").size == (32, 32)
     assert Image.open(results / "montage.png").width > 400
-    preview = Image.open(results / "loss~l2+lr~0.05" / "trajectories" / "0-2.preview.png")
-    assert preview.height == 3 * 96
 
 
 ENCODING = {"encode": 3, "invert": 0, "render": 0, "stills": 0, "survey": 0}
@@ -292,13 +314,15 @@ def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tin
 
 
 def test_three_arrivals_chosen_on_the_page_make_their_film(finished, results, browser):
-    """Clicked in the browser, copied, pasted into a shell."""
+    """Clicked in the browser, one of them at a moment before its arrival, copied, pasted into a shell."""
     tab = browser.new_page()
     tab.goto((results / "page" / "index.html").as_uri())
     tiles = tab.locator(".arrival")
     chosen = [tiles.nth(place).get_attribute("data-trajectory") for place in (4, 0, 2)]
     for place in (4, 0, 2):
         tiles.nth(place).click()
+    tab.locator("#preview input").nth(2).evaluate("(bar) => { bar.value = 3; bar.dispatchEvent(new Event('input')); }")
+    moment = int(tab.locator("#preview figcaption").nth(2).inner_text().removeprefix("to step "))
     command = tab.locator("#chosen").inner_text()
     tab.close()
     environment = {**os.environ, "PYTHONPATH": ""}
@@ -307,5 +331,8 @@ def test_three_arrivals_chosen_on_the_page_make_their_film(finished, results, br
     assert pasted.returncode == 0, pasted.stderr[-3000:]
     made = json.loads((results / "films" / "mine" / "film.json").read_text())
     assert [f"{channel['setting']}/{channel['seed']}" for channel in made["channels"]] == chosen
+    assert [channel.get("until") for channel in made["channels"]] == [None, None, moment] and 0 < moment < 6
+    timing = json.loads((results / "films" / "mine" / "timing.json").read_text())
+    assert timing["steps"] == [6, 6, moment] == [max(positions) for positions in timing["positions"]]
     assert read_film(results / "films" / "mine" / "triptych.mp4")["frames"] == 24
     assert "rule invert" not in pasted.stderr

@@ -241,6 +241,9 @@ class Video(Section):
     )
     gap: int = key("between two channels of the triptych", "px", ge=0, le=1000, multiple_of=2)
     captions: list[Literal["step", "loss", "class"]] = key("what is written under each channel; []: nothing")
+    sound: Literal["none", "loss"] = key(
+        "loss: also make each channel with a drone that follows its loss and gradient; exhibition files have no sound"
+    )
 
     exhibition: bool = key("also make the files for an installation's players (video=exhibition sets it)")
     frame: Literal["16:9", "1:1", "9:16"] = key("shape of an exhibition's screens, width to height")
