@@ -127,7 +127,9 @@ def page(tmp_path, root, monkeypatch):
 
 def job(number, rule, **wildcards):
     log = Path("logs") / f"{number}.log"
-    return event("job_info", jobid=number, rule_name=rule, wildcards={"name": "live", **wildcards}, log=[str(log)])
+    made = f"results/live/{wildcards.get('setting')}/trajectories/{wildcards.get('seeds')}.safetensors"
+    said = {"wildcards": {"name": "live", **wildcards}, "log": [str(log)], "output": [made]}
+    return event("job_info", jobid=number, rule_name=rule, **said)
 
 
 def test_the_run_tells_stages_and_what_failed(page):
@@ -147,8 +149,9 @@ def test_the_run_tells_stages_and_what_failed(page):
     Path("logs").mkdir()
     Path("logs/1.log").write_text("12:00:00 a line\n12:00:01 error: no room\n\n")
     page._write()
-    shown = [{"batch": "loss~l2+lr~0.05/0-1", "setting": "l2 loss, rate 0.05", "label": "0-1"}]
-    assert told(page.folder / "run.js")["batches"] == shown
+    (shown,) = told(page.folder / "run.js")["batches"]
+    assert (shown["batch"], shown["words"]) == ("loss~l2+lr~0.05/0-1", "l2 loss, rate 0.05, starts 0-1")
+    assert shown["file"] == "loss~l2+lr~0.05/trajectories/0-1.live.js"
     page.handle(event("job_error", jobid=1))
     page.end("failed")
     said = told(page.folder / "run.js")
@@ -220,7 +223,7 @@ def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
         failures = "\n".join(words("#failures li"))
         assert "start" not in words("#to-page")[0] and not tab.locator("#to-page").is_visible()
         assert "error: ValueError: this term has broken" in failures and "l2+lr~0.05/invert/3.log" in failures
-        assert "l2 loss, rate 0.05, starts 1" in failures and "its loss was no longer a number" in failures
+        assert "start 1 stopped at step" in failures and "its loss was no longer a number" in failures
         assert any("start 1 stopped at step" in line for line in words(".batch .warn"))
         assert complaints == []
         tab.close()

@@ -39,8 +39,8 @@ SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_words):
     """A finished sweep of two losses, and its crate: a film of the starts of each, and one by rank of the first."""
-    words = f"{tiny_words} films.finds={{vary:rank,loss:l2,video:{{sound:loss}}}} 'title=Nach dem Nebel' 'artist=A. Person' year=2026"
-    words += " 'credit=The painting is in the public domain' 'licence=CC BY 4.0'"
+    words = f"{tiny_words} films.finds={{vary:rank,loss:l2,video:{{sound:loss}}}} 'title=Nach dem Nebel'"
+    words += " 'artist=A. Person' year=2026 'credit=The painting is in the public domain' 'licence=CC BY 4.0'"
     workflow = Workflow(tmp_path_factory.mktemp("sweep"), words)
     workflow.result = workflow.done("all", "crate", **SWEEP)
     return workflow

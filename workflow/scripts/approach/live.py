@@ -13,6 +13,11 @@ logger = logging.getLogger("approach")
 SUFFIX = ".live.js"  # of what a batch tells, beside its trajectories
 
 
+def batch_of(path: Path) -> str:
+    """What a batch is called between run and job: setting and seeds, by where its script lies."""
+    return "/".join(path.parts[-3::2]).removesuffix(SUFFIX)
+
+
 def part_of(path: Path) -> Path:
     """What is left of a script beside its place where its writer was killed."""
     return path.with_name(f".{path.name}.part")

@@ -23,9 +23,9 @@ def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> d
 
     Returns:
         {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values, trajectory
-        (its file), status, last_step, metrics}}. A channel that ends at a moment before its arrival has `until`. A channel
-        of a ring has its trajectories as `members`, each like a channel; it is itself found in `ring`, under its number
-        as the seed and the film's name as the setting.
+        (its file), status, last_step, metrics}}. A channel that ends at a moment before its arrival has `until`. One of
+        a ring has its trajectories as `members`, each like a channel; it is itself found in `ring`, under its number as
+        the seed and the film's name as the setting.
 
     Raises:
         UserError: a candidate has no row, or `by` names no metric of the run.

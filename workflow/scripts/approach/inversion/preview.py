@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from approach.inversion.descent import State
-from approach.live import SUFFIX, tell
+from approach.live import batch_of, tell
 
 TILE = 96
 ROWS = 8  # seeds whose pictures and losses are shown
@@ -74,7 +74,7 @@ class Preview:
         rows = self._first_members(state)
         shown = sorted({round(i * step / (POINTS - 1)) for i in range(POINTS)})
         return {
-            "batch": "/".join(self.path.parts[-3::2]).removesuffix(SUFFIX),
+            "batch": batch_of(self.path),
             "written": time.time(),
             "pause": max(self._pause, seconds or 0),
             "step": step,

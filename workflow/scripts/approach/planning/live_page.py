@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from approach.errors import UserError
-from approach.live import SUFFIX, part_of, tell
+from approach.live import SUFFIX, batch_of, part_of, tell
 from approach.planning.plan import Plan
 from approach.trajectories import read_metadata
 from approach.wording import setting_words, work_of
 
 PAGE = Path(__file__).with_name("live.html")
+INVERSIONS = ("invert", "invert_start")  # rules whose jobs tell of themselves
 PAUSE = 2.0  # seconds between two looks at what has changed
 HEARTBEAT = 10.0  # seconds after which it is written though nothing has changed: the run is alive
 MOST_RUNNING, MOST_FINISHED, MOST_FAILED = 32, 8, 40  # of those that the page shows
@@ -38,7 +39,7 @@ class LivePage(logging.Handler):
         self.totals: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.running: dict[int, dict] = {}
-        self.finished: list[str] = []
+        self.finished: list[dict] = []
         self.failures: dict[int | str, dict] = {}
         self.state, self.began = "", 0.0
         self._said, self._written = {}, 0.0
@@ -73,14 +74,16 @@ class LivePage(logging.Handler):
 
     def _note(self, record: logging.LogRecord, event: str | None) -> None:
         if event == "job_info" and record.rule_name != "all":
-            job = {"rule": record.rule_name, "log": list(record.log), **dict(record.wildcards or {})}
+            job = {"rule": record.rule_name, "log": list(record.log), "words": _words(dict(record.wildcards or {}))}
+            if job["rule"] in INVERSIONS:
+                job["trajectories"] = Path(record.output[0])
             self.failures.pop(record.jobid, None)  # it is tried once more
             self.running[record.jobid] = job
         elif event == "job_finished" and (job := self.running.pop(record.job_id, None)):
             self.done[job["rule"]] += 1
-            if job["rule"] == "invert":
-                self.finished.append(_batch_of(job))
-                part_of(self._live_file(_batch_of(job))).unlink(missing_ok=True)
+            if "trajectories" in job:
+                self.finished.append(job)
+                part_of(_live_file(job)).unlink(missing_ok=True)
                 self._note_failed_seeds(job)
         elif event == "job_error" and (job := self.running.pop(record.jobid, None)):
             self.failures[record.jobid] = job
@@ -107,8 +110,8 @@ class LivePage(logging.Handler):
             self._said, self._written = said, now
 
     def _data(self) -> dict:
-        batches = [_batch_of(job) for job in self.running.values() if job["rule"] == "invert"]
-        told = [batch for batch in batches if _written(self._live_file(batch)) >= self.began]
+        batches = [job for job in self.running.values() if "trajectories" in job]
+        told = [job for job in batches if _written(_live_file(job)) >= self.began]
         page = Path(self.plan.results) / "page" / "index.html"
         return {
             "title": work_of(self.plan.base, self.plan.name).title,
@@ -122,31 +125,30 @@ class LivePage(logging.Handler):
                     "rule": rule.replace("_", " "),
                     "done": self.done[rule],
                     "total": self.totals[rule],
-                    "at_work": [_words(job) for job in self.running.values() if job["rule"] == rule][:MOST_RUNNING],
+                    "at_work": [job["words"] for job in self.running.values() if job["rule"] == rule][:MOST_RUNNING],
                 }
                 for rule in self.order
             ],
-            "batches": [_shown(batch) for batch in told[:MOST_RUNNING]],
+            "batches": [self._shown(job) for job in told[:MOST_RUNNING]],
             "beginning": len(batches) - len(told),
-            "finished": [_shown(batch) for batch in self.finished[-MOST_FINISHED:] if _written(self._live_file(batch))],
+            "finished": [self._shown(job) for job in self.finished[-MOST_FINISHED:] if _written(_live_file(job))],
             "failures": [_failure(job) for job in list(self.failures.values())[:MOST_FAILED]],
             "failed": len(self.failures),
         }
 
-    def _live_file(self, batch: str) -> Path:
-        setting, label = batch.split("/")
-        return Path(self.plan.results) / setting / "trajectories" / f"{label}{SUFFIX}"
+    def _shown(self, job: dict) -> dict[str, str]:
+        file = _live_file(job)
+        return {"batch": batch_of(file), "file": file.relative_to(self.plan.results).as_posix(), "words": job["words"]}
 
     def _note_failed_seeds(self, job: dict) -> None:
-        file = Path(self.plan.results) / job["setting"] / "trajectories" / f"{job['seeds']}.safetensors"
         try:
-            metadata = read_metadata(file)
+            metadata = read_metadata(job["trajectories"])
         except UserError:
             return  # whoever needs it says so
         for seed, status, step in zip(metadata["seeds"], metadata["status"], metadata["last_step"], strict=True):
             if status == "failed":
                 line = f"stopped at step {step}: its loss was no longer a number; the other starts go on"
-                self.failures[f"{_batch_of(job)}/{seed}"] = {**job, "seeds": str(seed), "line": line}
+                self.failures[f"{job['trajectories']}/{seed}"] = {**job, "line": f"start {seed} {line}"}
 
 
 def _written(file: Path) -> float:
@@ -157,27 +159,20 @@ def _written(file: Path) -> float:
         return 0.0
 
 
-def _batch_of(job: dict) -> str:
-    return f"{job['setting']}/{job['seeds']}"
+def _live_file(job: dict) -> Path:
+    return job["trajectories"].with_suffix(SUFFIX)
 
 
-def _shown(batch: str) -> dict[str, str]:
-    setting, label = batch.split("/")
-    return {"batch": batch, "setting": setting_words(setting), "label": label}
-
-
-def _words(job: dict) -> str:
-    """A job's wildcards in words."""
-    said = {key: setting_words(value) if key in ("setting", "film") else value for key, value in job.items()}
-    seeds = {"seeds": f"starts {said['seeds']}"} if "seeds" in said else {}
-    others = ("rule", "log", "name", "line")
-    return ", ".join(str(value) for key, value in {**said, **seeds}.items() if key not in others)
+def _words(wildcards: dict[str, str]) -> str:
+    """A job's wildcards in words; the experiment's name is known."""
+    words = {key: setting_words(value) if key in ("setting", "film") else value for key, value in wildcards.items()}
+    return ", ".join(f"starts {word}" if key == "seeds" else word for key, word in words.items() if key != "name")
 
 
 def _failure(job: dict) -> dict[str, str]:
     log = job["log"][0] if job["log"] else ""
     line = job.get("line") or (last_line(Path(log)) if log else "")
-    return {"rule": job["rule"].replace("_", " "), "what": _words(job), "line": line, "log": log}
+    return {"rule": job["rule"].replace("_", " "), "what": job["words"], "line": line, "log": log}
 
 
 def last_line(log: Path) -> str:

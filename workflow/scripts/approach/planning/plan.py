@@ -372,7 +372,8 @@ class Plan:
         files += ["ring.safetensors", "ring.csv"] if self.joined(film) else []
         files += ["panorama.png"] if film in self.surveyed_films() else []
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
-        files += [f"channel-{n}-sound.mp4" for n in (1, 2, 3)] if self.video(film)["sound"] == "loss" else []
+        heard = self.video(film)["sound"] == "loss" and not self.joined(film)
+        files += [f"channel-{n}-sound.mp4" for n in (1, 2, 3)] if heard else []
         files += ["itinerary.png", "itinerary.csv"]
         if self.video(film)["exhibition"]:
             files += [f"exhibition/{file}" for file in ("index.html", "files.json", "players", *EXHIBITION_FILES)]
