@@ -64,7 +64,7 @@ def drone(loss: np.ndarray, gradient: np.ndarray, *, fps: float, note: float, lo
         cycles = np.cumsum(note * number * (1 + DETUNED * stray[number - 1] * steep)) / RATE
         if loop:
             cycles *= round(cycles[-1]) / cycles[-1]
-        dark = 0.15 + 2.5 * (1 - bright)  # how fast the partials fade towards the high ones
+        dark = 0.15 + 1.6 * (1 - bright)  # how fast the partials fade towards the high ones
         sound += np.exp(-dark * (number - 1)) / np.sqrt(number) * np.sin(2 * np.pi * cycles)
     sound *= PEAK / max(np.abs(sound).max(), 1e-9)
     if not loop:
