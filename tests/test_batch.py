@@ -83,6 +83,13 @@ def test_an_inversion_begun_on_the_cpu_stays_there_when_a_gpu_is_found(sources, 
     assert invert(sources, tmp_path / "stopped") == undisturbed
 
 
+def test_whoever_watches_changes_no_byte(sources, tmp_path, monkeypatch):
+    watched = invert(sources, tmp_path / "watched")
+    assert (tmp_path / "watched" / "0-1.live.js").is_file()
+    monkeypatch.setattr(batch.Preview, "look", lambda *_: None)
+    assert invert(sources, tmp_path / "alone") == watched
+
+
 def test_where_the_device_is_gone_one_line_says_so(sources, tmp_path, monkeypatch):
     stop_at(monkeypatch, 3)
     monkeypatch.setattr(batch, "device_name", lambda device: "NVIDIA H100")

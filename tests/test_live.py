@@ -15,12 +15,14 @@ import torch
 from PIL import Image
 
 from approach import live
+from approach.digest import closure
 from approach.inversion import preview
 from approach.inversion.descent import State
 from approach.inversion.preview import Preview
 from approach.inversion.starts import Latents
 from approach.planning.live_page import LivePage, last_line
 from approach.planning.plan import make_plan
+from helpers.closures import SCRIPTS
 from helpers.runs import Workflow
 
 # A term that is no number for the second of three seeds from some step on, and breaks for a batch of one.
@@ -107,6 +109,11 @@ def test_what_cannot_be_written_stops_no_work(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     live.tell(tmp_path / "file" / "run.js", {"step": 1})
     assert "the live page stands still" in caplog.text
+
+
+def test_an_edit_of_what_only_watches_inverts_nothing():
+    names = {path.name for path in closure(SCRIPTS / "invert.py", SCRIPTS)}
+    assert "batch.py" in names and not names & {"live.py", "preview.py", "live_page.py"}
 
 
 def event(name, **said):
