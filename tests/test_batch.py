@@ -359,7 +359,7 @@ def test_going_on_is_one_uninterrupted_inversion(sources, tmp_path, monkeypatch,
     after = (tmp_path / "twice" / "0-1.csv").read_text().splitlines()
     assert (after[:6], after[10:15]) == (before[:6], before[6:])  # the seconds are those of then
     assert sorted(path.name for path in (tmp_path / "twice").iterdir()) == [
-        *("0-1.csv", "0-1.end", "0-1.lock", "0-1.preview.png", "0-1.pt", "0-1.safetensors"),
+        *("0-1.csv", "0-1.end", "0-1.live.js", "0-1.lock", "0-1.pt", "0-1.safetensors"),
     ]
 
 
