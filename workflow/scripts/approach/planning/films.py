@@ -9,7 +9,7 @@ from approach.errors import UserError
 RANKS = ("closest", "median", "farthest", "strangest")
 CHANNELS = 3
 JOINS = ("passes", "straight")
-RING = {"clock": "own", "loop": True}  # how a ring is shown unless it says otherwise of itself
+RING = {"clock": "own", "loop": True, "ease": 0.0}  # how a ring is shown unless it says otherwise of itself
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MOMENT = re.compile(r"@(\d+)$")  # the step at which a channel ends, after a trajectory's name
 
