@@ -11,9 +11,9 @@ rule invert:
         "logs/{name}/{setting}/invert/{seeds}.log",
     benchmark:
         "benchmarks/{name}/{setting}/invert/{seeds}.tsv"
+    priority: 20  # everything waits for it
     conda:
         "../envs/inversion.yaml"
-    priority: 20  # everything waits for it
     threads: PLAN.base["threads"]
     resources:
         mem_mb=8000,
