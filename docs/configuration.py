@@ -22,7 +22,7 @@ SHORT_KEYS = """| short key | value |
 | --- | --- |
 | `experiment` | a file of `config/experiment/` |
 | `name` | the folder under `results/`; by default the experiment's name, or with `target` the picture's |
-| `target` | a picture file or URL, or a file of `config/target/` |
+| `target` | a picture file or URL, `[a.jpg,b.jpg]` for one after another, or a file of `config/target/` |
 | `generator` | a file of `config/generator/` |
 | `loss` | a file of `config/loss/`; several make a sweep |
 | `optimizer` | a file of `config/optimizer/` |
@@ -52,9 +52,9 @@ Every other key goes through `hydra="..."`, which takes Hydra overrides with spa
 
     hydra="video.fps=30 optimizer.beta1=0.5"
 
-**Sweeps.** `loss`, `optimizer`, `start`, `search`, their keys, `latent.classes` and `generator.truncation` take several
-values; each combination is a setting. Write `loss=l2,lpips`, `lr=0.02,0.05`, `hydra="optimizer.beta1=0,0.9"`,
-`hydra="loss.terms.l2=1,2"`, or `hydra.sweeper.params` in an experiment.
+**Sweeps.** `loss`, `optimizer`, `start`, `search`, their keys, `latent.classes`, `generator.truncation` and
+`target.order` take several values; each combination is a setting. Write `loss=l2,lpips`, `lr=0.02,0.05`,
+`hydra="optimizer.beta1=0,0.9"`, `hydra="loss.terms.l2=1,2"`, or `hydra.sweeper.params` in an experiment.
 
 **Tables.** `hydra="loss.terms.ssim=0.5"` sets one term and keeps the others; `hydra="loss.terms={l2: 1}"` replaces them
 all. It is the same for films: `hydra="films.mine={vary: seed, of: [2, 1, 0]}"` adds a film or replaces it whole,

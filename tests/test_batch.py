@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -21,8 +22,8 @@ from approach.errors import UserError
 from approach.going_on import before_of, finished_of, why_not
 from approach.inversion import batch, checkpoint, search
 from approach.inversion.descent import State, columns, make_optimizer
-from approach.inversion.starts import Latents, start
-from approach.stages import stages_of
+from approach.inversion.starts import Begin, Latents, start
+from approach.stages import legs_of, rate_at, stages_of
 from approach.target import prepare_target
 from approach.trajectories import TrajectoryFile
 
@@ -430,3 +431,78 @@ def test_what_cannot_go_on_is_not_lost(sources, tmp_path):
 def test_why_an_inversion_cannot_go_on(made, wanted, said):
     found = why_not({**CONFIG, **made, "steps": 4}, {**CONFIG, "steps": 8, **wanted})
     assert found is None if said is None else re.match(said, found)
+
+
+# Several destinations
+
+
+@pytest.fixture
+def further(sources, tmp_path):
+    """The same sources with two destinations before the target."""
+    before = []
+    for place, colour in enumerate(("red", "blue"), start=1):
+        Image.new("RGB", (48, 48), colour).save(tmp_path / f"{colour}.png")
+        before.append(tmp_path / f"destination-{place}.png")
+        prepare_target(tmp_path / f"{colour}.png", 32).save(before[-1])
+    return replace(sources, destinations=tuple(before))
+
+
+def test_each_leg_is_an_inversion_from_where_the_last_one_arrived(sources, further, tmp_path):
+    """Its losses, rates and steps are those of an inversion of its own that starts at the stored latents."""
+    whole = {**CONFIG, "steps": 12, "precision": "float64"}
+    invert(further, tmp_path / "whole", **{key: whole[key] for key in ("steps", "precision")})
+    file = TrajectoryFile(tmp_path / "whole" / "0-1.safetensors")
+    assert file.metadata["departures"] == [4, 8]
+    assert set(file.metadata["sha256"]) >= {"target", "destination_1", "destination_2"}
+    with (tmp_path / "whole" / "0-1.csv").open() as table:
+        rows = [row for row in csv.DictReader(table) if row["seed"] == "0"]
+    for begin, target in ((0, further.destinations[0]), (4, further.destinations[1]), (8, sources.target)):
+        leg = tmp_path / f"leg-{begin}"
+        leg.mkdir()
+        stored = Begin("here", tmp_path / "whole" / "0-1.safetensors", None, begin)
+        batch.invert([0, 1], {**whole, "steps": 4}, "code", replace(sources, target=target), leg / "0-1.safetensors",
+                     leg / "0-1.csv", leg / "0-1.pt", {}, stored)  # fmt: skip
+        with (leg / "0-1.csv").open() as table:
+            alone = [row for row in csv.DictReader(table) if row["seed"] == "0"]
+        steps = range(4) if begin < 8 else range(5)
+        for column in ("loss", "lr_z"):
+            told = [float(rows[begin + step][column]) for step in steps]
+            assert told == pytest.approx([float(alone[step][column]) for step in steps], rel=1e-4)
+        there, here = file.trajectory(1).z[begin:], TrajectoryFile(leg / "0-1.safetensors").trajectory(1).z
+        assert there[: len(steps)] == pytest.approx(here[: len(steps)], abs=1e-5)
+
+
+def test_a_change_of_destination_survives_every_kill_and_less_memory(further, tmp_path, monkeypatch):
+    undisturbed = invert(further, tmp_path / "undisturbed")
+    for stop in (1, 2, 1, 1, 1):  # before, at and after rows 3 and 5, where another destination is set out for
+        with monkeypatch.context() as patch:
+            stop_at(patch, stop)
+            with pytest.raises(checkpoint.Interrupted):
+                invert(further, tmp_path / "stopped")
+    assert invert(further, tmp_path / "stopped") == undisturbed
+    assert log_of(tmp_path / "stopped") == log_of(tmp_path / "undisturbed")
+    whole = invert(further, tmp_path / "whole", precision="float64", micro_batch=1)
+    honest, failed = batch.run_search, []
+
+    def fails_in_the_second_leg(generator, losses, state, *words, after_step, **options):
+        def look(state, images):
+            after_step(state, images)
+            if state.step == 5 and not failed:
+                failed.append(True)
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return honest(generator, losses, state, *words, after_step=look, **options)
+
+    monkeypatch.setattr(batch, "run_search", fails_in_the_second_leg)
+    invert(further, tmp_path / "halved", precision="float64", micro_batch=2)
+    files = [TrajectoryFile(tmp_path / name / "0-1.safetensors") for name in ("whole", "halved")]
+    assert files[1].metadata["split_at"] == [[5, 1]] and whole
+    assert files[0].trajectory(0).z == pytest.approx(files[1].trajectory(0).z, abs=1e-6)
+
+
+def test_legs_share_the_steps():
+    assert legs_of(1, 300) == [(0, 301)]
+    assert legs_of(3, 8) == [(0, 3), (3, 5), (5, 9)]
+    optimizer = {"warmup": 0.0, "decay": 0.5}
+    rates = [rate_at(step, 8, optimizer, 2) for step in range(9)]
+    assert rates[:4] == rates[4:8] == [rate_at(step, 4, optimizer) for step in range(4)]

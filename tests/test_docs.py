@@ -70,7 +70,7 @@ def reader(tmp_path_factory):
     models.mkdir(parents=True)
     for name in ("config.json", "generator.safetensors", "classes.json"):
         (models / name).symlink_to(ROOT / "resources" / "study" / name)
-    for picture, colour in (("me", "teal"), ("you", "brown")):
+    for picture, colour in (("me", "teal"), ("you", "brown"), ("us", "olive")):
         Image.new("RGB", (80, 60), colour).save(folder / f"{picture}.jpg")
     weights = sha256_of(ROOT / "resources" / "study" / "generator.safetensors")
     (folder / "results/many").mkdir(parents=True)

@@ -148,11 +148,11 @@ def test_what_is_opened_is_what_is_used(root, plan):
     assert set(generator_files(plan.base)) == {*GENERATOR, "class_names"}
     assert set(generator_files(plan.base, "architecture", "class_names")) == {"architecture", "class_names"}
     assert set(plan.inversion_files(SETTINGS[0])) == {*GENERATOR, "class_names", "target"}
-    assert set(plan.still_files()) == {*GENERATOR, "target"}
+    assert set(plan.still_files(SETTINGS[0])) == {*GENERATOR, "target"}
     assert set(planned(root, hydra="video.fog=0").frame_files(L2_FILM)) == GENERATOR
     assert set(planned(root, hydra="video.fog=0.5").frame_files(L2_FILM)) == {*GENERATOR, "target"}
     lpips = planned(root, loss="l2,lpips", hydra="metrics=[l2,lpips] video.fog=0")
-    assert lpips.still_files()["backbone"] == BACKBONE
+    assert lpips.still_files(SETTINGS[0])["backbone"] == BACKBONE
     assert "backbone" not in lpips.frame_files(L2_FILM)
     assert lpips.fog_net(L2_FILM) is None
     assert "backbone" not in lpips.inversion_files(SETTINGS[0])

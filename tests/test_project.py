@@ -39,7 +39,8 @@ def test_conda_users_get_the_lock(root):
 
 
 @pytest.mark.parametrize(
-    ("env", "rules"), [("inversion", {"fetch", "prepare_target", "prepare_start", "invert_start", "invert"})]
+    ("env", "rules"),
+    [("inversion", {"fetch", "prepare_target", "prepare_destination", "prepare_start", "invert_start", "invert"})],
 )
 def test_only_what_makes_trajectories_uses_the_inversions_environment(root, env, rules):
     using = set()

@@ -79,6 +79,26 @@ def get_target_config(wildcards):
     return PLAN.target_config()
 
 
+def get_destination_picture(wildcards):
+    return PLAN.target_files(PLAN.destination(int(wildcards.number)))
+
+
+def get_destination_picture_file(wildcards, input):
+    return picture_file(PLAN.destination(int(wildcards.number)))
+
+
+def get_destination_target(wildcards):
+    return PLAN.target_config(PLAN.destination(int(wildcards.number)))
+
+
+def get_still_files(wildcards):
+    return PLAN.still_files(wildcards.setting)
+
+
+def get_setting_target(wildcards):
+    return PLAN.destination_files(wildcards.setting)["target"]
+
+
 def get_picture(wildcards, input):
     """The picture's path. Snakemake does not track a value that is derived from `input`: ./me.jpg is me.jpg."""
     return picture_file(PLAN.base)

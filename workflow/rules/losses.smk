@@ -47,6 +47,7 @@ rule gather_losses:
     params:
         settings=PLAN.setting_values(),
         axes=PLAN.axes,
+        departures=PLAN.departures(),
         code=get_code("gather_losses"),
     script:
         "../scripts/gather_losses.py"

@@ -3,7 +3,7 @@
 
 rule stills:
     input:
-        **PLAN.still_files(),
+        unpack(get_still_files),
         trajectories=get_batches,
     output:
         stills="results/{name}/{setting}/stills.npz",
@@ -35,7 +35,7 @@ rule montage:
         stills="results/{name}/{setting}/stills.npz",
         losses="results/{name}/{setting}/losses.csv",
         trajectories=get_batches,
-        target="results/{name}/target.png",
+        target=get_setting_target,
     output:
         sheet=report(
             "results/{name}/{setting}/montage.png",

@@ -43,6 +43,29 @@ rule prepare_target:
         "../scripts/prepare_target.py"
 
 
+rule prepare_destination:
+    input:
+        unpack(get_destination_picture),
+    output:
+        target="results/{name}/targets/{number}.png",
+    log:
+        "logs/{name}/targets/{number}.log",
+    benchmark:
+        "benchmarks/{name}/targets/{number}.tsv"
+    conda:
+        "../envs/inversion.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        picture=get_destination_picture_file,
+        target=get_destination_target,
+        code=get_code("prepare_target"),
+    script:
+        "../scripts/prepare_target.py"
+
+
 rule provenance:
     input:
         trajectories=PLAN.all_batch_files(),

@@ -12,4 +12,10 @@ with job(snakemake.log[0], "losses"):
     table = gather_losses(paths, settings)
     table.to_parquet(snakemake.output.table, index=False)
     axes = [axis_column(key) for key in snakemake.params.axes]
-    losses_plot(table, Path(snakemake.output.plot), axes=axes, title=snakemake.wildcards.name)
+    losses_plot(
+        table,
+        Path(snakemake.output.plot),
+        axes=axes,
+        title=snakemake.wildcards.name,
+        departures=snakemake.params.departures,
+    )

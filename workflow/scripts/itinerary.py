@@ -14,7 +14,8 @@ with job(snakemake.log[0], f"itinerary {snakemake.wildcards.film}"):
     labels = [channel["label"] for channel in choice["channels"]]
     trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in choice["channels"]]
     passed = [class_shares(trajectory, len(names)) for trajectory in trajectories]
+    departures = [trajectory.metadata.get("departures", []) for trajectory in trajectories]
     itinerary_table(passed, labels, names).to_csv(snakemake.output.table, index=False)
-    write_json(snakemake.output.streams, itinerary_streams(passed, names))
+    write_json(snakemake.output.streams, itinerary_streams(passed, names, departures))
     title = ": ".join(filter(None, ["Itinerary", choice["title"]]))
-    itinerary_plot(passed, labels, names, Path(snakemake.output.plot), title=title)
+    itinerary_plot(passed, labels, names, Path(snakemake.output.plot), title=title, departures=departures)

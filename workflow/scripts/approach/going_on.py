@@ -57,6 +57,8 @@ def why_not(made: dict, wanted: dict) -> str | None:
         return f"they have {done} steps, more than steps={wanted['steps']}"
     if len(wanted["search"]["stages"]) > 1:
         return f"the stages of search={wanted['search']['name']} share the number of steps"
+    if len(wanted.get("destinations", [])) > 1:
+        return "several destinations share the number of steps"
     rates = ([rate_at(step, one["steps"], one["optimizer"]) for step in range(done)] for one in (made, wanted))
     if any(one != other for one, other in zip(*rates, strict=True)):
         return (

@@ -43,10 +43,24 @@ def rate(step: int, steps: int, warmup: float, decay: float) -> float:
     return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
 
 
-def rate_at(step: int, steps: int, optimizer: dict) -> float:
-    """The learning rate's factor at a step of an inversion: its schedule is that of all steps, or begins anew in each
+def rate_at(step: int, steps: int, optimizer: dict, legs: int = 1) -> float:
+    """The learning rate's factor at a step of an inversion.
+
+    Its schedule is that of all steps, or of each leg's where it has several destinations, or it begins anew in each
     `period` of them (warm restarts, Loshchilov and Hutter 2017).
     """
+    begin, end = next(leg for leg in legs_of(legs, steps) if leg[0] <= step < leg[1])
+    step, steps = step - begin, min(end, steps) - begin
     period = optimizer.get("period")
     step, steps = (step % period, period) if period else (step, steps)
     return rate(step, steps, optimizer["warmup"], optimizer["decay"])
+
+
+def legs_of(count: int, steps: int) -> list[tuple[int, int]]:
+    """The legs of a trajectory with so many destinations, which share its steps evenly.
+
+    Returns:
+        (begin, end) of each: the leg computes the rows from begin to `end`, which is not one of them.
+    """
+    begins = [round(steps * place / count) for place in range(count)]
+    return list(zip(begins, [*begins[1:], steps + 1], strict=True))

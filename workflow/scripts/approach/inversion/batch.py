@@ -8,7 +8,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,7 +40,7 @@ from approach.live import SUFFIX
 from approach.losses.loading import open_loss
 from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
-from approach.stages import units_of
+from approach.stages import legs_of, units_of
 from approach.target import Target, made_from, read_target
 from approach.trajectories import read_metadata, write_trajectories
 from approach.version import VERSION
@@ -61,11 +61,14 @@ class Sources:
     discriminator: Path | None = None
     discriminator_config: Path | None = None
     backbone: Path | None = None
+    destinations: tuple[Path, ...] = ()  # before the target
     start: Path | None = None  # the trajectories at which the inversion starts, where it does
 
     def digests(self) -> dict[str, str]:
         """sha256 of every file."""
-        return {name: sha256_of(path) for name, path in vars(self).items() if path}
+        files = {name: path for name, path in vars(self).items() if path and name != "destinations"}
+        files |= {f"destination_{place}": path for place, path in enumerate(self.destinations, start=1)}
+        return {name: sha256_of(path) for name, path in files.items()}
 
 
 def decide(config: dict, seeds: list[int], architecture: GeneratorConfig) -> dict:
@@ -253,7 +256,11 @@ def optimise(
     generator = load_generator(
         weights, architecture, truncation=config["truncation"], device=device, precision=precision
     ).set_compiled(compiled)
-    loss = build_inversion_loss(config, sources, device, precision, compiled=compiled)
+    targets = [*sources.destinations, sources.target]
+    losses = [
+        build_inversion_loss(config, replace(sources, target=target), device, precision, compiled=compiled)
+        for target in targets
+    ]
 
     width, embedding = len(columns(config["loss"])), config["latent"]["classes"] == "embedding"
 
@@ -269,11 +276,11 @@ def optimise(
             first = first.to(device, outer_dtype(precision)) if free else to_latents(first)
             return State.begin(first, config["steps"], width)
         if config["search"]["pool"] == 1:
-            first = first_latents(seeds, config, generator, names, read_target(sources.target), decisions)
+            first = first_latents(seeds, config, generator, names, read_target(targets[0]), decisions)
             return State.begin(to_latents(first), config["steps"], width)
         return begin_search(seeds, config["search"], config["steps"], width, draw)
 
-    return search_in_memory(generator, loss, state, begin, draw, seeds, config, decisions, keeper)
+    return search_in_memory(generator, losses, state, begin, draw, seeds, config, decisions, keeper)
 
 
 def first_latents(
@@ -351,7 +358,7 @@ class Keeper:
 
 def search_in_memory(
     generator: Generator,
-    loss: Loss,
+    losses: list[Loss],
     state: State | None,
     begin: Callable[[], State],
     draw: Callable[[list[int], list[int]], Latents],
@@ -367,7 +374,7 @@ def search_in_memory(
                 state = begin()
             return run_search(
                 generator,
-                loss,
+                losses,
                 state,
                 seeds,
                 search=config["search"],
@@ -426,6 +433,7 @@ def made_with(seeds: list[int], config: dict, code: str, sources: Sources, diges
         "seeds": seeds,
         "config": config,
         **{key: config[key] for key in shown},
+        **({"departures": departures(sources, config["steps"])} if sources.destinations else {}),
         "temperature": config["start"]["temperature"],
         "sha256": digests,
         "made_from": {
@@ -435,6 +443,11 @@ def made_with(seeds: list[int], config: dict, code: str, sources: Sources, diges
         "code": code,
         "versions": {"approach": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def departures(sources: Sources, steps: int) -> list[int]:
+    """The steps at which trajectories set out for their further destinations."""
+    return [begin for begin, _ in legs_of(len(sources.destinations) + 1, steps)[1:]]
 
 
 def begins_at(begin: Begin, seeds: list[int]) -> dict:

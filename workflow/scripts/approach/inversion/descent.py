@@ -123,6 +123,7 @@ def descend(
     micro_batch: int,
     classes: str = "softmax",
     until: int | None = None,
+    legs: int = 1,
     graphs: bool = False,
     after_step: Callable[[State, Tensor], None] = do_nothing,
 ) -> State:
@@ -142,6 +143,7 @@ def descend(
         classes: softmax (the class logits move), fixed (they stay), or embedding (latents.logits are the class
             embedding itself, and it moves).
         until: the row to stop before; default: after the last.
+        legs: of the whole inversion, each with a destination and a schedule of its own.
         graphs: replay each evaluation as a CUDA graph.
         after_step: called with the state and the last images [N, 3, S, S] once a step's rows are final.
 
@@ -160,7 +162,7 @@ def descend(
         began = time.monotonic()
         found = evaluate_in_parts(evaluate, latents, micro_batch)
         latents.z.grad, latents.logits.grad = found.grad_z, found.grad_logits
-        lr_z, lr_classes = learning_rates(step, steps, optimizer, len(moved) > 1)
+        lr_z, lr_classes = learning_rates(step, steps, optimizer, len(moved) > 1, legs)
         with torch.no_grad():
             norm = gradient_norm(found, len(moved) > 1)
             stood = freeze_failed(state, step, latents, before, found, norm)
@@ -215,9 +217,9 @@ def evaluate_in_parts(evaluate: Callable[..., Evaluation], latents: Latents, mic
     )
 
 
-def learning_rates(step: int, steps: int, optimizer: dict, classes_move: bool) -> tuple[float, float]:
+def learning_rates(step: int, steps: int, optimizer: dict, classes_move: bool, legs: int = 1) -> tuple[float, float]:
     """The learning rates of z and of the class vector at a step."""
-    lr_z = optimizer["lr"] * rate_at(step, steps, optimizer)
+    lr_z = optimizer["lr"] * rate_at(step, steps, optimizer, legs)
     return lr_z, lr_z * optimizer["class_lr_ratio"] if classes_move else 0.0
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from approach.inversion.descent import State, descend
 from approach.inversion.starts import Latents, start
-from approach.stages import looks, stages_of
+from approach.stages import legs_of, looks, stages_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def embedded(latents: Latents, embedding: Tensor, temperature: float) -> Latents
 
 def run_search(
     generator: Callable,
-    loss: Callable,
+    losses: list[Callable],
     state: State,
     seeds: list[int],
     *,
@@ -86,9 +86,12 @@ def run_search(
 ) -> State:
     """Look at the pool, then descend stage by stage; the state is changed in place.
 
+    With several destinations the search has one stage, and its steps are shared: where it arrived at one destination,
+    it sets out for the next with an optimizer that remembers nothing.
+
     Args:
         generator: as in descend.
-        loss: as in descend.
+        losses: as in descend, one for each destination.
         state: where to begin, or to go on.
         seeds: the batch's.
         search: the configuration's.
@@ -103,7 +106,7 @@ def run_search(
     """
     stages = stages_of(search, steps)
     if state.looked is not None:
-        look(generator, loss, state, seeds, draw, classes, temperature, micro_batch, after_look)
+        look(generator, losses[0], state, seeds, draw, classes, temperature, micro_batch, after_look)
         nearest = state.looked.nan_to_num(nan=math.inf).argsort(dim=1, stable=True)[:, : stages[0][0]]
         vars(state).update(vars(members_from(nearest, seeds, steps, columns, stages[0][1], draw)))
         logger.info("looked at %d starts a seed; %d members begin", search["pool"], stages[0][0])
@@ -111,8 +114,13 @@ def run_search(
         if state.step >= end:
             continue
         drop(state, members, end, len(seeds))
-        descend(generator, loss, state, seeds, steps=steps, temperature=temperature, micro_batch=micro_batch,
-                classes=classes, until=end, **options)  # fmt: skip
+        for loss, (begin, leg_end) in zip(losses, legs_of(len(losses), steps), strict=True):
+            if state.step >= min(end, leg_end):
+                continue
+            if state.step == begin:
+                state.adam = None
+            descend(generator, loss, state, seeds, steps=steps, temperature=temperature, micro_batch=micro_batch,
+                    classes=classes, until=min(end, leg_end), legs=len(losses), **options)  # fmt: skip
     return state
 
 

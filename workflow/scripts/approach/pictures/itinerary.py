@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from approach.pictures.plots import INK, PAPER, QUIET, STYLE, save
+from approach.pictures.plots import INK, PAPER, QUIET, STYLE, mark_departures, save
 from approach.pictures.readings import evenly
 from approach.trajectories import Trajectory
 
@@ -70,16 +70,19 @@ def in_words(shares: Sequence[float], names: Sequence[str], most: int = 3) -> st
     return ", ".join(f"{names[index].split(',')[0]} {shares[index]:.0%}".replace("%", " %") for index in order)
 
 
-def itinerary_streams(passed: Sequence[np.ndarray], names: Sequence[str]) -> dict:
+def itinerary_streams(
+    passed: Sequence[np.ndarray], names: Sequence[str], departures: Sequence[Sequence[int]] = ((), (), ())
+) -> dict:
     """The streams as plain data for the page: names, colours and, of each channel, edges [streams + 1][points].
 
     Args:
         passed: the class vectors of each channel, [S+1, C] probabilities.
         names: the C categories.
+        departures: of each channel, the steps at which it set out for another destination.
     """
     chosen = chosen_categories(passed)
     channels = []
-    for classes in passed:
+    for classes, left_at in zip(passed, departures, strict=True):
         kept = evenly(len(classes), MOST_POINTS)
         edges = stacked(classes[kept], chosen)
         channels.append(
@@ -88,6 +91,7 @@ def itinerary_streams(passed: Sequence[np.ndarray], names: Sequence[str]) -> dic
                 "edges": [[round(float(value), 4) for value in edge] for edge in edges],
                 "arrival": [round(float(classes[-1, index]), 4) for index in chosen],
                 "words": in_words(classes[-1], names),
+                "departures": list(left_at),
             }
         )
     return {
@@ -99,7 +103,13 @@ def itinerary_streams(passed: Sequence[np.ndarray], names: Sequence[str]) -> dic
 
 
 def itinerary_plot(
-    passed: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], path: Path, *, title: str
+    passed: Sequence[np.ndarray],
+    labels: Sequence[str],
+    names: Sequence[str],
+    path: Path,
+    *,
+    title: str,
+    departures: Sequence[Sequence[int]] = ((), (), ()),
 ) -> None:
     """The class vectors of three trajectories over the steps, each as a stacked stream with names.
 
@@ -109,6 +119,7 @@ def itinerary_plot(
         names: the C categories.
         path: the picture.
         title: in large type.
+        departures: of each channel, the steps at which it set out for another destination.
     """
     chosen = chosen_categories(passed)
     with context({**STYLE, "axes.grid": False}):
@@ -119,6 +130,7 @@ def itinerary_plot(
         for place, (classes, label) in enumerate(zip(passed, labels, strict=True), start=1):
             axis = figure.add_subplot(len(passed), 1, place)
             _stream(axis, classes, chosen, names)
+            mark_departures(axis, departures[place - 1], INK)
             axis.set_title(f"{place}  {label}", fontsize=10.5, color=INK, loc="left")
             begin, end = in_words(classes[0], names, 2), in_words(classes[-1], names)
             ends = f"from {begin}   to {end}" if classes.any() else NO_SHARES

@@ -46,7 +46,9 @@ FEW_LINES = 6
 MOST_FAINT_LINES = 200
 
 
-def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title: str = "") -> None:
+def losses_plot(
+    losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title: str = "", departures: Sequence[int] = ()
+) -> None:
     """All loss curves of an experiment, a panel per loss: their scales have nothing in common.
 
     Within a panel the further axes give the colour. A group of at most six curves is drawn curve by curve; a larger
@@ -57,6 +59,7 @@ def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title:
         path: the picture.
         axes: the columns of what is swept.
         title: in large type.
+        departures: the steps at which the trajectories set out for another destination.
     """
     further = [key for key in axes if key != "loss_name"]
     panels = list(losses.groupby("loss_name", sort=False))
@@ -67,6 +70,7 @@ def losses_plot(losses: pd.DataFrame, path: Path, *, axes: Sequence[str], title:
         for place, (name, part) in enumerate(panels, start=1):
             axis = figure.add_subplot(rows, columns, place)
             axis.set_title(value_words("loss", name))
+            mark_departures(axis, departures)
             _curves(axis, part, further)
             axis.set_xlabel("step" if place > len(panels) - columns else "")
             axis.set_ylabel("loss" if place % columns == 1 % columns else "")
@@ -104,6 +108,15 @@ def metrics_plot(trajectories: pd.DataFrame, path: Path, *, axes: Sequence[str],
         note = "Median arrival over seeds, below it the middle 80 %. Nearer is darker; the frame marks the nearest."
         figure.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=QUIET)
         save(figure, path)
+
+
+def mark_departures(axis: Axes, departures: Sequence[int], colour: str = QUIET) -> None:
+    """A line at each step at which another destination was set out for, with its number at the foot."""
+    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
+    place = axis.get_xaxis_transform()
+    for number, step in enumerate(departures, start=2):
+        axis.axvline(step, color=colour, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.text(step, 0.04, f" to {number}", transform=place, fontsize=7, color=colour, va="bottom", bbox=behind)
 
 
 def _curves(axis: Axes, part: pd.DataFrame, further: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from approach.biggan.config import read_config
 from approach.classes import class_index, imagenet_names, read_names
 from approach.errors import UserError
+from approach.planning.downloads import destinations
 from approach.planning.finished import check_nothing_is_lost, going_on, put_aside, restore_target
 from approach.planning.plan import Plan
 from approach.planning.start_from import check_start
@@ -29,12 +30,12 @@ def check_before_jobs(plan: Plan, code: str = "") -> None:
     for config in configs:
         check_start(config, plan.seeds, plan.results, list(plan.settings))
     configs += plan.starts.values()
-    for key, path in dict.fromkeys(file for config in configs for file in local_files(config).items()):
+    for key, path in dict.fromkeys(file for config in configs for file in local_files(config)):
         if not Path(path).is_file():
             raise UserError(f"{key}={path}: there is no such file")
     for architecture in dict.fromkeys(config["generator"]["config"] for config in configs):
         read_config(architecture)
-    for picture in dict.fromkeys(config["target"]["picture"] for config in configs):
+    for picture in dict.fromkeys(one["target"]["picture"] for config in configs for one in destinations(config)):
         if not is_url(picture):
             check_picture(picture)
     for names_file, chosen in dict.fromkeys(_start_classes(config) for config in configs):
@@ -48,14 +49,14 @@ def check_before_jobs(plan: Plan, code: str = "") -> None:
     restore_target(plan)
 
 
-def local_files(config: dict) -> dict[str, str]:
-    """Files that a person named and that nothing downloads: key -> path."""
+def local_files(config: dict) -> list[tuple[str, str]]:
+    """Files that a person named and that nothing downloads: pairs of key and path."""
     generator = config["generator"]
-    files = {f"generator.{key}": generator[key] for key in ("config", "weights", "class_names", "discriminator")}
-    files["perceptual.weights"] = config["perceptual"]["weights"]
-    if not is_url(config["target"]["picture"]):
-        files["target"] = config["target"]["picture"]
-    return {key: path for key, path in files.items() if path is not None}
+    files = [(f"generator.{key}", generator[key]) for key in ("config", "weights", "class_names", "discriminator")]
+    files += [("perceptual.weights", config["perceptual"]["weights"])]
+    pictures = [one["target"]["picture"] for one in destinations(config)]
+    files += [("target", picture) for picture in pictures if not is_url(picture)]
+    return [(key, path) for key, path in files if path is not None]
 
 
 def _start_classes(config: dict) -> tuple[str | None, tuple[str, ...]]:

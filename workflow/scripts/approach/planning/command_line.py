@@ -199,7 +199,8 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
         UserError: a target or seeds that cannot be.
     """
     if "target" in literal:
-        config["target"] = {**config["target"], "picture": _target(literal["target"]), "sha256": None}
+        *via, picture = map(_target, _pictures(literal["target"]))
+        config["target"] = {**config["target"], "picture": picture, "via": via, "sha256": None}
     if "start.from" in literal:
         config["start"] = {**config["start"], "from": literal["start.from"]}
     # Snakemake knows only True and False as truth values
@@ -208,7 +209,8 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
     name = literal.get("name", config["name"])
     if name is None:
         experiment = literal.get("experiment", "study")
-        name = readable_name(config["target"]["picture"]) if "target" in literal else experiment
+        pictures = [*config["target"].get("via", []), config["target"]["picture"]]
+        name = "-".join(map(readable_name, pictures))[:LONGEST_NAME] if "target" in literal else experiment
     config["name"] = str(name)
     seeds = literal.get("seeds", config["seeds"])
     if match := re.fullmatch(r"closest:([1-9]\d*)", str(seeds)):
@@ -221,6 +223,11 @@ def finish(config: dict, literal: dict, root: Path) -> dict:
         if key in config.get(section, {}):  # where it is missing, the schema says so
             config[section] = {**config[section], key: _located(config[section][key], root)}
     return config
+
+
+def _pictures(value) -> list:
+    """The pictures of target=[a.jpg,b.jpg], or the one of target=a.jpg, which may be called [a].jpg."""
+    return value if isinstance(value, list) and value and not Path(str(value)).exists() else [value]
 
 
 def _target(value) -> str:

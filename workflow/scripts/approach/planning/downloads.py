@@ -30,6 +30,21 @@ def backbone_file(config: dict) -> str:
     return perceptual["weights"] or f"{DOWNLOADS}/{BACKBONES[perceptual['net']]}"
 
 
+def destinations(config: dict) -> list[dict]:
+    """The configuration of each destination of a setting, in its order: `picture` is that one, and `number` its place.
+
+    The last picture that was named has the highest number, as it is the run's target.
+    """
+    target = config["target"]
+    pictures = [*target["via"], target["picture"]]
+    order = [int(number) for number in target["order"].split("-")] if target["order"] else range(1, len(pictures) + 1)
+    each = [{"picture": pictures[number - 1], "number": number, "via": [], "order": None} for number in order]
+    return [
+        {**config, "target": {**target, **one, **({} if one["number"] == len(pictures) else {"sha256": None})}}
+        for one in each
+    ]
+
+
 def picture_file(config: dict) -> str:
     """Where the target's picture is, or will be."""
     picture = config["target"]["picture"]
@@ -43,11 +58,12 @@ def needed_downloads(configs: Iterable[dict]) -> dict[str, dict]:
     """What has to come from a network, if it is not there: file name under resources/downloads -> url and sha256."""
     needed = {}
     for config in configs:
-        generator, target, perceptual = config["generator"], config["target"], config["perceptual"]
+        generator, perceptual = config["generator"], config["perceptual"]
         if generator["weights"] is None:
             needed[weights_file(config)] = {"url": generator["url"], "sha256": generator["sha256"]}
-        if is_url(target["picture"]):
-            needed[picture_file(config)] = {"url": target["picture"], "sha256": target["sha256"]}
+        for one in destinations(config):
+            if is_url(one["target"]["picture"]):
+                needed[picture_file(one)] = {"url": one["target"]["picture"], "sha256": one["target"]["sha256"]}
         if (uses_lpips(config) or "lpips" in config["metrics"]) and perceptual["weights"] is None:
             url = BACKBONE_URL + BACKBONES[perceptual["net"]]
             needed[backbone_file(config)] = {"url": url, "sha256": re.search(r"-([0-9a-f]{8})\.pth", url)[1]}

@@ -14,7 +14,7 @@ from approach.batch_labels import checkpoint_of
 from approach.biggan.config import read_config
 from approach.errors import UserError
 from approach.going_on import MAY_DIFFER, before_of, finished_of, why_not
-from approach.planning.downloads import picture_file, weights_file
+from approach.planning.downloads import destinations, picture_file, weights_file
 from approach.planning.plan import Plan, inversion_config
 from approach.sources import sha256_of
 from approach.target import made_from, prepare_target, write_target
@@ -200,6 +200,8 @@ def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
     """The two sources that a whole folder has in common, where a trajectory was made from others: name -> in words."""
     made, picture, weights = metadata.get("made_from", {}), picture_file(plan.base), weights_file(plan.base)
     target, wanted = made.get("target", {}), wanted_target(plan)
+    if target.get("sha256") in _other_pictures(plan):
+        wanted = None  # it ended at another of the run's destinations; which one, its configuration says
     if wanted and target and target.get("sha256") != wanted["sha256"]:
         yield "target", f"from another target than {picture} is now"
     elif wanted and target and target != wanted:
@@ -213,6 +215,11 @@ def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
         yield "generator", f"from another generator than {weights} is now"
 
 
+def _other_pictures(plan: Plan) -> set[str | None]:
+    """What the run's destinations but its target are made from."""
+    return {_sha256(picture_file(one)) for one in destinations(plan.base)} - {_sha256(picture_file(plan.base)), None}
+
+
 def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str, str]]:
     """What a trajectory of a setting was made with that this run asks to be otherwise: key -> in words."""
     wanted = json.loads(json.dumps(inversion_config(plan.settings[setting].config)))
@@ -222,7 +229,8 @@ def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str
             yield key, f"with {key}={made.get(key)} and not {asked.get(key)}"
     files = {**plan.inversion_files(setting)}
     for what, digest in metadata.get("sha256", {}).items():
-        if what in files and what not in ("target", "weights") and _sha256(files[what]) not in (None, digest):
+        told = what in ("target", "weights") or what.startswith("destination_")  # by the configuration, or above
+        if what in files and not told and _sha256(files[what]) not in (None, digest):
             yield what, f"from another {what} than {files[what]} is now"
 
 

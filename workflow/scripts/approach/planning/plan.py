@@ -16,11 +16,19 @@ from approach.errors import UserError
 from approach.own import is_own
 from approach.planning import batches, sweep
 from approach.planning.command_line import finish, read_short_keys, readable_name
-from approach.planning.downloads import backbone_file, needed_downloads, picture_file, uses_lpips, weights_file
+from approach.planning.downloads import (
+    backbone_file,
+    destinations,
+    needed_downloads,
+    picture_file,
+    uses_lpips,
+    weights_file,
+)
 from approach.planning.films import film_table
 from approach.planning.own_code import check_own, digests, own_names
 from approach.planning.start_from import is_stored, picture_digest, picture_setting, start_picture, stored
 from approach.sources import is_url, sha256_of
+from approach.stages import legs_of
 
 SETTING = r"loss~[A-Za-z0-9._-]+\+lr~[A-Za-z0-9._-]+(\+[A-Za-z0-9._]+~[A-Za-z0-9._-]+)*"
 
@@ -75,6 +83,26 @@ class Plan:
     def target(self) -> str:
         """The prepared target."""
         return f"{self.results}/target.png"
+
+    # Destinations
+
+    def destination_file(self, config: dict) -> str:
+        """The prepared picture of a destination; the last one that was named is the run's target."""
+        number = config["target"]["number"]
+        return self.target if number == len(self.base["target"]["via"]) + 1 else f"{self.results}/targets/{number}.png"
+
+    def destination(self, number: int) -> dict:
+        """The configuration of a destination, by its number."""
+        return next(one for one in destinations(self.base) if one["target"]["number"] == number)
+
+    def destination_files(self, setting: str) -> dict[str, str]:
+        """What an inversion sets out for: its target, which is the last, and those before by their places."""
+        *before, last = map(self.destination_file, destinations(self.settings[setting].config))
+        return {"target": last} | {f"destination_{place}": file for place, file in enumerate(before, start=1)}
+
+    def departures(self) -> list[int]:
+        """The steps at which a trajectory sets out for another destination."""
+        return [begin for begin, _ in legs_of(len(self.base["target"]["via"]) + 1, self.base["steps"])[1:]]
 
     # Settings
 
@@ -152,7 +180,8 @@ class Plan:
     def inversion_files(self, setting: str) -> dict[str, str]:
         """What an inversion of this setting is made from."""
         config = self.settings[setting].config
-        return {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
+        files = {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
+        return files | self.destination_files(setting)
 
     def image_threads(self) -> int:
         """Threads of a job that makes images: one where they are small, since two would wait for each other."""
@@ -162,9 +191,10 @@ class Plan:
         """What the inversions of all settings are made from."""
         return {name: file for setting in self.settings for name, file in self.inversion_files(setting).items()}
 
-    def still_files(self) -> dict[str, str]:
-        """What stills are made from and measured with."""
-        return {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
+    def still_files(self, setting: str) -> dict[str, str]:
+        """What a setting's stills are made from and measured with: its last destination."""
+        files = {**generator_files(self.base, "architecture", "weights"), **self.loss_files(self.base["metrics"])}
+        return files | {"target": self.destination_files(setting)["target"]}
 
     def census_files(self) -> dict[str, str]:
         """What arrivals are compared with: the network of LPIPS, where it is among the metrics."""
@@ -509,6 +539,13 @@ def check_combination(config: dict) -> None:
         )
     if config["search"]["pool"] > 1 and config["start"]["best_of"] > 1:
         raise UserError("start.best_of: a search that looks at a pool needs none; take start=random, or search=descent")
+    count = len(destinations(config))
+    if count > 1 and len(config["search"]["stages"]) > 1:
+        raise UserError(
+            f"target: {count} pictures, and search={config['search']['name']} narrows towards one; take search=descent"
+        )
+    if count > config["steps"]:
+        raise UserError(f"steps={config['steps']}: target has {count} pictures; give it more steps")
     for name in own_names(config):
         check_own(name)
     asked = config["passes"]["films"] != [] or config["passes"]["arrivals"]
@@ -540,6 +577,7 @@ def inversion_config(config: dict) -> dict:
     chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
     start = {key: value for key, value in config["start"].items() if key not in ("from", "picture")}
     optimizer = {key: value for key, value in config["optimizer"].items() if key != "schedule"}
+    several = len(config["target"]["via"]) > 0
     if optimizer["period"] is None:
         optimizer.pop("period")
     if is_stored(config):
@@ -551,6 +589,7 @@ def inversion_config(config: dict) -> dict:
         "truncation": config["generator"]["truncation"],
         "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
         **({"own": digests(own_names(config))} if own_names(config) else {}),
+        **({"destinations": [picture_digest(one)[:16] for one in destinations(config)]} if several else {}),
         **{key: config[key] for key in chosen},
         "start": start,
         "optimizer": optimizer,

@@ -23,7 +23,7 @@ def _known_term(term: str) -> str:
 Term = Annotated[str, AfterValidator(_known_term)]
 
 # What a sweep may vary: sections or single keys. Everything else belongs to the experiment as a whole.
-SWEEPABLE = ("loss", "optimizer", "start", "latent", "search", "generator.truncation")
+SWEEPABLE = ("loss", "optimizer", "start", "latent", "search", "generator.truncation", "target.order")
 
 
 def key(text, unit="", **limits):
@@ -163,6 +163,12 @@ class Target(Section):
     """The picture to approach."""
 
     picture: str = key("a picture file, or its URL; usually given by the short key target", "path or URL")
+    via: list[str] = key(
+        "pictures that a trajectory sets out for before; target=[a.jpg,b.jpg] gives both", "path or URL"
+    )
+    order: str | None = key(
+        "in which order the pictures are the destinations, as 2-3-1; null: via, then picture", pattern=r"^\d+(-\d+)*$"
+    )
     sha256: str | None = key(
         "sha256 that a downloaded picture must have; null: recorded at first use", pattern="^[0-9a-f]{64}$"
     )
@@ -170,6 +176,13 @@ class Target(Section):
     focus: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = key(
         "point [x, y] that the crop keeps in view; [0, 0] is the top left corner", "fraction of width, height"
     )
+
+    @model_validator(mode="after")
+    def _orders_all(self):
+        count = len(self.via) + 1
+        if self.order and sorted(map(int, self.order.split("-"))) != list(range(1, count + 1)):
+            raise ValueError(f"order={self.order}: write each number from 1 to {count} once, as in 2-3-1")
+        return self
 
 
 class Perceptual(Section):

@@ -68,7 +68,7 @@ def picture_setting(config: dict) -> dict:
     """The configuration that inverts the picture of start.from=picture:FILE: the setting's, with start.picture's."""
     changed = copy.deepcopy(config)
     picture = changed["start"]["picture"]
-    changed["target"] |= {"picture": start_picture(config), "sha256": None}
+    changed["target"] |= {"picture": start_picture(config), "sha256": None, "via": [], "order": None}
     changed["optimizer"] |= {key: picture[key] for key in ("lr", "warmup", "decay")}
     changed |= {key: picture[key] for key in ("loss", "search", "steps")}
     changed["start"]["from"] = "random"

@@ -165,6 +165,11 @@ function across(box) {
 let scales = new Map();
 for (const [id, only] of [["losses", null]]) draggable($(id), (client) => scales.get(id).step(client), only);
 
+// Where a trajectory set out for another destination.
+function departure(x, y1, y2) {
+  return svg("line", { class: "departure", x1: x, x2: x, y1, y2 });
+}
+
 function losses() {
   const box = $("losses"), scale = across(box), height = clamp(scale.width * 0.32, 190, 320), top = 10, bottom = height - 26;
   scales.set("losses", scale);
@@ -211,6 +216,7 @@ function losses() {
     if (channel.failed && end)
       picture.append(svg("path", { class: `curve s${index + 1}`, d: `M${end[0] - 5} ${end[1] - 5}l10 10m0 -10l-10 10` }));
   });
+  for (const step of new Set(film.itinerary.channels.flatMap((stream) => stream.departures))) picture.append(departure(scale.x(step), top, bottom));
   const heads = film.channels.map(() => svg("line", { class: "head", y1: top - 6, y2: bottom + 4 }));
   picture.append(...heads);
   film.channels.forEach((channel, index) => {
@@ -262,6 +268,7 @@ function itinerary() {
         picture.append(svg("text", { class: `name${dark}`, "text-anchor": late ? "end" : "start", x: scale.x(stream.steps[where]) + (late ? -3 : 3), y: height * (1 - (low[where] + high[where]) / 2) + 4 }, film.itinerary.names[layer]));
       }
     }
+    for (const step of stream.departures) picture.append(departure(scale.x(step), 0, height));
     const head = svg("line", { class: "head", y1: -4, y2: height + 4 });
     picture.append(head);
     holder.append(picture);
