@@ -43,7 +43,7 @@ with job(snakemake.log[0], "census") as log:
     pictures = [ends[name] for name in alive["trajectory"]]
     some = [alive["trajectory"][place] for place in evenly(len(alive), MOST_STARTS)]
     moments = read_moments(stills, some)
-    starts = [moments[name][0] for name in some]
+    starts = [moments[name][1][0] for name in some]
     net = open_perceptual(files, params.net, device)
     pace = Pace(1)
 
