@@ -15,6 +15,7 @@ already, and what Snakemake does between two attempts (deleting what a job left)
 import argparse
 import ast
 import importlib
+import io
 import json
 import os
 import pickle
@@ -39,9 +40,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
+import torch
 from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "workflow" / "scripts")]
+from approach.inversion.checkpoint import DIGEST  # noqa: E402
 from helpers.generators import write_tiny  # noqa: E402
 from helpers.runs import Workflow  # noqa: E402
 
@@ -638,7 +641,21 @@ class Soak:
         if file == f"{RESULTS}/experiment.yaml":  # it says what was typed
             texts = [re.sub(r"command: .*?\nversions", "versions", p.read_text(), flags=re.S) for p in (here, there)]
             return texts[0] == texts[1]
+        if file.endswith(".end"):  # of equal values, pickle tells which are one object
+            ends = (torch.load(io.BytesIO(path.read_bytes()[DIGEST:]), weights_only=True) for path in (here, there))
+            return same(*ends)
         return here.read_bytes() == there.read_bytes()
+
+
+def same(one, other) -> bool:
+    """Whether two values that a checkpoint may hold are equal to the bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
+    return one == other
 
 
 def aim(chance: random.Random, stage: str, work: float, retries: bool) -> Blow:

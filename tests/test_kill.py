@@ -194,7 +194,7 @@ trajectories = {str(tmp_path / "setting" / "trajectories" / "0-1.safetensors")!r
 job = SimpleNamespace(
     log=[{str(tmp_path / "job.log")!r}], wildcards=SimpleNamespace(setting="setting", seeds="0-1"), input=files,
     output=SimpleNamespace(trajectories=trajectories, table=trajectories),
-    params=SimpleNamespace(config={{}}, code="", labels={{}}),
+    params=SimpleNamespace(config={{}}, code="", labels={{}}, begin=None),
 )
 try:
     runpy.run_path({str(ROOT / "workflow" / "scripts" / "invert.py")!r}, init_globals={{"snakemake": job}})
