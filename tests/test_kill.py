@@ -189,12 +189,13 @@ def begin(*words):
     time.sleep(300)
 
 batch.read_config = begin
+Named = type("Named", (dict,), {{"__getattr__": dict.__getitem__}})  # as Snakemake's, by attribute and by key
 files = dict.fromkeys(["architecture", "weights", "target"], {str(Path(__file__))!r})
 trajectories = {str(tmp_path / "setting" / "trajectories" / "0-1.safetensors")!r}
 job = SimpleNamespace(
     log=[{str(tmp_path / "job.log")!r}], wildcards=SimpleNamespace(setting="setting", seeds="0-1"), input=files,
     output=SimpleNamespace(trajectories=trajectories, table=trajectories),
-    params=SimpleNamespace(config={{}}, code="", labels={{}}, begin=None),
+    params=Named(config={{}}, code="", labels={{"setting": "setting"}}),
 )
 try:
     runpy.run_path({str(ROOT / "workflow" / "scripts" / "invert.py")!r}, init_globals={{"snakemake": job}})
