@@ -12,7 +12,7 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     record = read_yaml(snakemake.input.record)
     configuration = record["configuration"]
     work = work_of(configuration, snakemake.wildcards.name)
-    choice = read_json(snakemake.input.choice, "channels", "title")
+    choice = read_json(snakemake.input.choice, "channels", "title", "vary")
     stills = dict(zip(snakemake.params.settings, map(read_npz, snakemake.input.stills), strict=True))
     moments = []
     channels = [channel.get("members", [channel])[0] for channel in choice["channels"]]  # of a ring the first of each
@@ -23,8 +23,8 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     side = moments[0].shape[1]
     note = (
         f"The network ({configuration['generator']['name']}) makes pictures of {side} x {side} pixels; they are "
-        "enlarged here by Mitchell and Netravali's cubic, and nothing is added. "
-        + (f"Heights on the map are the {snakemake.params.loss} loss. " if snakemake.input.survey else "")
+        "enlarged here (by Mitchell and Netravali's cubic), and nothing is added. "
+        + (f"The numbers on the map are the {snakemake.params.loss} loss. " if snakemake.input.survey else "")
         + f"{target_words(configuration['target']['picture'])[1]} "
         + (f"{work.rights} " if work.rights else "")
         + "An independent homage, after its published description, to Approaching Destination by Mario Klingemann "
@@ -33,7 +33,8 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     poster(
         {kind: Path(snakemake.output[kind]) for kind in ("a2", "a3", "pdf")},
         work=work,
-        labels=[channel["label"] for channel in channels],
+        # Three starts are told apart by their numbers; start 0 beside arrival 1 would look like a mistake.
+        labels=["" if choice["vary"] == "seed" else channel["label"] for channel in channels],
         moments=moments,
         steps=stills[channels[0]["setting"]]["steps"].tolist(),
         target=read_pixels(snakemake.input.target),

@@ -25,13 +25,15 @@ ABOUT = (
     "A neural network that makes pictures was asked for one picture that it has never seen, the small one on the "
     "right. Three times an algorithm set out towards it, and step by step made the network's picture more like it. "
     "Every step is a picture by the network: none of them was painted or photographed. Above is where the three "
-    "searches arrived; below, row by row, how they came there."
+    "searches arrived; below, row by row, how they came there. The network can show only what it has learnt: they come "
+    "near, and stay apart."
 )
+LAND_TITLE = "The land between the arrivals"
 LAND = (
-    "The land between the three arrivals. The pictures that the network can make are a space of many dimensions; this "
-    "map is a slice through it, laid through the arrivals 1, 2 and 3. Deep and dark is like the picture that was "
-    "looked for, high and pale is unlike it; the numbers are heights. A coloured line is a search, from a small ring, "
-    "its start, down to its arrival. Where it dissolves into fog, it runs far from this slice."
+    "The network can make more pictures than a map has room for. This one is a cut through them, laid through the "
+    "arrivals 1, 2 and 3. The darker, the deeper, the more a picture is like the one that was looked for; the numbers "
+    "say how unlike it is, and at 0 it would be the same. A coloured line is a search: it begins at a small ring and "
+    "goes down to its arrival. Where it fades into fog, it runs far from what this map cuts through."
 )
 
 
@@ -104,7 +106,7 @@ def _draw(figure, work, labels, moments, steps, target, found, colours, note) ->
     aim = 2.5
     say(fill(ABOUT, 84), MARGIN, top, 17, linespacing=1.55, family=SERIF)
     show(target, width - MARGIN - aim, top, aim)
-    say("what they were looking for", width - MARGIN - aim, top + aim + 0.08, 12, QUIET)
+    say("The picture that was looked for", width - MARGIN, top + aim + 0.08, 12, QUIET, ha="right")
     top += 3.2
     kept = np.unique(np.linspace(0, len(steps) - 1, MOMENTS).round().astype(int))
     small = (inner - 0.1 * (len(kept) - 1)) / len(kept)
@@ -126,7 +128,8 @@ def _draw(figure, work, labels, moments, steps, target, found, colours, note) ->
         draw_map(axis, found, colours)
         draw_trajectories(axis, found)
         axis.set_axis_off()
-        say(fill(LAND, 44), MARGIN + wide + 0.45, top, 15, linespacing=1.55, family=SERIF)
+        say(LAND_TITLE, MARGIN + wide + 0.45, top, 20, family=SERIF)
+        say(fill(LAND, 48), MARGIN + wide + 0.45, top + 0.5, 15, linespacing=1.55, family=SERIF)
     say(fill(note, 205), MARGIN, height - MARGIN + 0.05, 10, QUIET, linespacing=1.4)
 
 
