@@ -750,6 +750,7 @@ def report(entries: list[dict]) -> int:
 
 def main(words: list[str] | None = None) -> int:
     """Soak, or report; 0 where all was well."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and by all started here
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
