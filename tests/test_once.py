@@ -82,6 +82,14 @@ def test_what_another_job_is_making_comes_last(tmp_path):
     assert (tmp_path / "one").read_text() == "the other's"
 
 
+def test_what_a_killed_job_left_of_a_note_is_gone_after_the_next(made):
+    left = made.folder / "made" / f"{digest_of(SAME)}.part"
+    left.parent.mkdir()
+    left.write_text('{"file": "on')
+    assert made("one")
+    assert not left.exists()
+
+
 def test_a_job_that_fails_leaves_no_note(made):
     with pytest.raises(ZeroDivisionError):
         make_once(made.folder / "bad", made.folder / "made", SAME, lambda path: 1 / 0)

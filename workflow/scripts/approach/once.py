@@ -70,7 +70,7 @@ def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], o
             return False
         make(output)
         told = {"file": os.path.relpath(output, notes), "sha256": sha256_of(output)}
-        partial = note.with_suffix(f".{os.getpid()}")
+        partial = note.with_suffix(".part")  # one name: what a killed job left is replaced by the next
         partial.write_text(json.dumps(told) + "\n", encoding="utf-8")
         partial.replace(note)
     return True
