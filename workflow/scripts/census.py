@@ -6,7 +6,7 @@ import torch
 from approach.devices import resolve_device
 from approach.errors import UserError
 from approach.files import read_pixels, read_table, write_json
-from approach.job import Pace, job
+from approach.job import job, progress
 from approach.loading import open_perceptual
 from approach.losses.alike import perceptual_products
 from approach.pictures.arrivals import closeness_metric
@@ -45,19 +45,13 @@ with job(snakemake.log[0], "census") as log:
     moments = read_moments(stills, some)
     starts = [moments[name][1][0] for name in some]
     net = open_perceptual(files, params.net, device)
-    pace = Pace(1)
-
-    def report(done, total):
-        pace.total = total
-        if pace.due():
-            log.info("comparison %d of %d, %s left", done, total, pace.left(done))
 
     def compared(images):
         images = small(np.stack(images))
         if net is None:
             return pixel_differences(images)
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
-        return differences(perceptual_products(net, tensor, report).numpy())
+        return differences(perceptual_products(net, tensor, progress("comparison")).numpy())
 
     distances = compared(pictures)
     apart = params.apart * typical(compared(starts))

@@ -9,7 +9,7 @@ import torch
 from approach.devices import resolve_device
 from approach.files import read_json
 from approach.film.frame_distance import PARTS, frame_distances
-from approach.job import Pace, job
+from approach.job import job, progress
 from approach.loading import open_generator
 from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
 from approach.trajectories import read_trajectory
@@ -31,13 +31,7 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
         return open_generator(files, truncation, device)
 
     def measured(output, trajectory):
-        pace = Pace(1)
-
-        def report(done, total):
-            pace.total = total
-            if pace.due():
-                log.info("channel %s: picture %d of %d", output.stem[-1], done, total)
-
+        report = progress(f"channel {output.stem[-1]}: picture")
         generator = generator_at(trajectory.metadata["truncation"])
         parts = snakemake.params.parts or PARTS
         np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report, parts))

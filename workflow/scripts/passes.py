@@ -8,7 +8,7 @@ import torch
 from approach.devices import resolve_device
 from approach.files import read_json, read_table
 from approach.film.render import to_frames
-from approach.job import Pace, job
+from approach.job import job, progress
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
 from approach.pictures.arrivals import closeness_metric
@@ -30,12 +30,6 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.get('film', 'between ar
     truncation = trajectories[0].metadata["truncation"]
     generator = open_generator(snakemake.input, truncation, device)
     loss = open_loss(snakemake.params.loss, snakemake.input, snakemake.params.net, device)
-    pace = Pace(len(between) * asked["steps"])
-
-    def report(done, total):
-        if pace.due():
-            log.info("round %d of %d, %s left", done, total, pace.left(done))
-
     arrivals = [np.stack([getattr(one, part)[-1] for one in trajectories]) for part in ("z", "classes")]
     found = find_passes(
         generator,
@@ -45,7 +39,7 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.get('film', 'between ar
         points=asked["points"],
         steps=asked["steps"],
         bound=None if asked["free"] else 2 * truncation,
-        report=report,
+        report=progress("round"),
     )
     with torch.inference_mode():
         images = np.stack([to_frames(generator(band)) for band in found["bands"]])

@@ -10,7 +10,7 @@ from approach.files import read_json
 from approach.film.encode import write_checksum, write_frames
 from approach.film.fog import fog
 from approach.film.render import conditioning_at, render_frames
-from approach.job import Pace, job
+from approach.job import job, progress
 from approach.loading import open_generator, open_perceptual
 from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
 from approach.target import read_target
@@ -27,11 +27,10 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
     def generator_at(truncation):  # which may be swept
         return open_generator(files, truncation, device)
 
-    def told(frames, pace, name):
+    def told(frames, say):
         for number, frame in enumerate(frames, start=1):
             yield frame
-            if pace.due():
-                log.info("%s: frame %d of %d, %s left", name, number, pace.total, pace.left(number))
+            say(number, timing["frames"])
 
     def render(output, trajectory, positions):
         z, classes, finish = trajectory.z, trajectory.classes, None
@@ -44,7 +43,7 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
                 finish = fog(read_target(files.target), ends, params.fog, net)
         frames = render_frames(generator, z, classes, positions, finish=finish)
         write_frames(
-            told(frames, Pace(timing["frames"]), f"channel {output.stem}"),
+            told(frames, progress(f"channel {output.stem}: frame")),
             output,
             fps=timing["fps"],
             count=timing["frames"],

@@ -7,7 +7,7 @@ import torch
 
 from approach.devices import resolve_device
 from approach.files import read_json
-from approach.job import Pace, job
+from approach.job import job, progress
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
 from approach.once import digest_of_arrays, digests_of_files, make_once
@@ -24,17 +24,11 @@ with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
     trajectories = [read_trajectory(Path(channel["trajectory"]), channel["seed"]) for channel in channels]
     truncation = trajectories[0].metadata["truncation"]
     latents = [(trajectory.z, trajectory.classes) for trajectory in trajectories]
-    pace = Pace(1)
-
-    def report(done, total):
-        pace.total = total
-        if pace.due():
-            log.info("point %d of %d, %s left", done, total, pace.left(done))
 
     def surveyed(output):
         generator = open_generator(files, truncation, device)
         loss = open_loss(params.loss, files, params.net, device)
-        found = survey(generator, loss, latents, params.grid, report)
+        found = survey(generator, loss, latents, params.grid, progress("point"))
         np.savez(output, **found)
         log.info("%d x %d points", *found["surface"].shape[::-1])
 

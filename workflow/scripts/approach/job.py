@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,6 +70,18 @@ class Pace:
         """The time that the rest takes at the pace so far, in words."""
         per_item = (time.monotonic() - self._began) / max(1, done - self._first)
         return duration(per_item * (self.total - done))
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """A function that, told how many are done of how many, says it every few seconds: "point 3 of 9, 40 s left"."""
+    pace = Pace(1)
+
+    def say(done: int, total: int) -> None:
+        pace.total = total
+        if pace.due():
+            logger.info("%s %d of %d, %s left", what, done, total, pace.left(done))
+
+    return say
 
 
 def duration(seconds: float) -> str:
