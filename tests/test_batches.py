@@ -29,6 +29,8 @@ def test_found_batches_keep_their_members():
     assert plan_batches(["0-2"], [0, 1, 2, 7], 16) == {"0-2": [0, 1, 2], "7": [7]}
     assert plan_batches(["0-2", "7"], [0, 1, 2, 7], 1) == {"0-2": [0, 1, 2], "7": [7]}
     assert plan_batches(["0-2"], [1], 16) == {"0-2": [1]}
+    # of two that hold a seed, the one with the wanted steps
+    assert plan_batches(["0+2", "0-3"], [0, 1, 2, 3], 16, "0+2".__eq__) == {"0-3": [0, 1, 2, 3]}
     assert plan_batches(["0-2", "1-3"], [0, 1, 2, 3], 16) == {"0-2": [0, 1, 2], "1-3": [3]}
 
 

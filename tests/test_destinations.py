@@ -51,6 +51,7 @@ def test_pictures_in_brackets_are_destinations_in_their_order(root, folder):
 def test_three_channels_have_the_same_destinations_in_another_order(root, folder):
     plan = planned(root, hydra=f"target.order={','.join(ORDERS)} {FILM}")
     assert [setting.split("+")[-1] for setting in plan.settings] == [f"target.order~{order}" for order in ORDERS]
+    assert plan.all_inversion_files()["target"] == plan.inversion_files(next(iter(plan.settings)))["target"]
     reached = [[one["target"]["picture"] for one in destinations(one.config)] for one in plan.settings.values()]
     assert reached[1] == ["green.png", "blue.png", "red.png"]
     ends = [plan.destination_files(setting)["target"].rpartition("/")[2] for setting in plan.settings]

@@ -34,7 +34,7 @@ from approach.losses.discriminator import load_discriminator
 from approach.planning import locks
 from approach.planning.checks import check_before_jobs
 from approach.planning.command_line import check_retyped
-from approach.planning.finished import restore_target
+from approach.planning.finished import restore_targets
 from approach.planning.plan import make_plan
 from approach.target import check_picture
 from approach.trajectories import TrajectoryFile, read_metadata, write_trajectories
@@ -173,7 +173,7 @@ def test_a_damaged_target_is_made_anew_the_same(here, root, damage):
 def test_an_undamaged_target_stays_where_its_picture_has_to_be_fetched_again(here, root, monkeypatch):
     plan, kept = plan_of(here, root), Path(TARGET).read_bytes()
     monkeypatch.setattr("approach.planning.finished.wanted_target", lambda _: None)
-    restore_target(plan)
+    restore_targets(plan)
     assert Path(TARGET).read_bytes() == kept
 
 

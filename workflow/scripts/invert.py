@@ -12,7 +12,8 @@ labels, found = snakemake.params.labels, snakemake.params.get("begin")
 with job(snakemake.log[0], f"invert {labels['setting']} {snakemake.wildcards.seeds}") as log:
     trajectories = Path(snakemake.output.trajectories)
     sources = {name: Path(path) for name, path in snakemake.input.items()}
-    before = sorted(name for name in sources if name.startswith("destination_"))
+    named = (name for name in sources if name.startswith("destination_"))
+    before = sorted(named, key=lambda name: int(name.rpartition("_")[2]))
     sources["destinations"] = tuple(sources.pop(name) for name in before)
     begin = None
     if found:

@@ -155,7 +155,8 @@ def invert(
             keeper = Keeper(seeds, config["steps"], decisions, fingerprint, checkpoint, preview, watch, pace)
             state = optimise(state, seeds, config, decisions, sources, weights, architecture, names, keeper, begin)
             write_checkpoint(checkpoint, state, decisions, fingerprint)
-        write_end(checkpoint, state, decisions, config, family)
+        if len(config["search"]["stages"]) == 1 and not sources.destinations:  # others do not go on
+            write_end(checkpoint, state, decisions, config, family)
         forget_before(checkpoint)
         metadata = {
             **labels,

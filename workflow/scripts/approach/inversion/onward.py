@@ -33,8 +33,12 @@ class Finished(NamedTuple):
 
 
 def family_of(config: dict, code: str, digests: dict[str, str]) -> str:
-    """What an inversion and one that goes on with it have in common: all but seeds, length and schedule."""
-    return json.dumps([without_schedule(config), code, digests, torch.__version__], sort_keys=True)
+    """What an inversion and one that goes on with it have in common: all but seeds, length and schedule.
+
+    The file of a named start is not asked for: which latents it gave, the configuration says.
+    """
+    made_of = {name: digest for name, digest in digests.items() if name != "start"}
+    return json.dumps([without_schedule(config), code, made_of, torch.__version__], sort_keys=True)
 
 
 def write_end(checkpoint: Path, state: State, decisions: dict, config: dict, family: str) -> None:
@@ -129,11 +133,13 @@ def _joined(sources: dict[int, Finished], seeds: list[int], config: dict, names:
     state.last_step = torch.where(state.alive, steps, gathered("last_step"))
     state.dropped = [[place, *one[1:]] for place, (end, row) in enumerate(rows) for one in end.dropped if one[0] == row]
     state.adam = _joined_moments(rows)
+    files = {one.files: TrajectoryFile(one.files.trajectories) for one, _ in parts}
+    logs = {file: _read_log(file.log, width, names) for file in files}
     for place, (one, _) in enumerate(parts):
-        trajectory = TrajectoryFile(one.files.trajectories).trajectory(seeds[place])
+        trajectory = files[one.files].trajectory(seeds[place])
         state.z[place, : done + 1] = torch.from_numpy(trajectory.z.copy())
         state.classes[place, : done + 1] = torch.from_numpy(trajectory.classes.copy())
-        state.log[place, : done + 1] = _read_log(one.files.log, seeds[place], width, names).to(state.log)
+        state.log[place, : done + 1] = logs[one.files][seeds[place]].to(state.log)
     rates = learning_rates(done, steps, config["optimizer"], config["latent"]["classes"] != "fixed")
     lr_z = width.index("lr_z")
     state.log[state.alive, done, lr_z : lr_z + 2] = torch.tensor(rates, dtype=torch.float64).to(state.log)
@@ -160,13 +166,15 @@ def _joined_moments(rows: list[tuple[State, int]]) -> dict:
     return {**first, "state": joined}
 
 
-def _read_log(path: Path, seed: int, names: list[str], classes: list[str]) -> Tensor:
-    """A seed's rows of a batch's log, [rows, K], as descent.State has them."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["seed"]) == seed]
+def _read_log(path: Path, names: list[str], classes: list[str]) -> dict[int, Tensor]:
+    """The rows of a batch's log, seed -> [rows, K], as descent.State has them."""
     place = {name: index for index, name in reversed(list(enumerate(classes)))}
-    table = [[place[row[name]] if name == "top_class" else float(row[name]) for name in names] for row in rows]
-    return torch.from_numpy(np.array(table))
+    tables: dict[int, list[list[float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values = [place[row[name]] if name == "top_class" else float(row[name]) for name in names]
+            tables.setdefault(int(row["seed"]), []).append(values)
+    return {seed: torch.from_numpy(np.array(rows)) for seed, rows in tables.items()}
 
 
 def forget_before(checkpoint: Path) -> None:

@@ -1,6 +1,7 @@
 """Which batches of seeds a setting has, and which seeds each of them holds."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,11 +40,15 @@ def plan_batches(
         found: labels of the batches on disk.
         seeds: the wanted ones.
         per_job: at most so many in a new batch.
-        is_stale: whether a found batch would have to be inverted again; asked only where not all of it is wanted.
+        is_stale: whether a found batch would have to be inverted again; asked only where not all of it
+            is wanted, or another holds one of its seeds.
 
     Returns:
         label -> the wanted seeds in it, in order of their first seed.
     """
+    held = Counter(seed for text in found for seed in members(text))
+    # Of two batches that hold a seed, the one that is as it is wanted comes first.
+    found = sorted(found, key=lambda text: any(held[seed] > 1 for seed in members(text)) and is_stale(text))
     wanted = set(seeds)
     batches: dict[str, list[int]] = {}
     for text in found:

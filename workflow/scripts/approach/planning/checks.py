@@ -7,7 +7,7 @@ from approach.biggan.config import read_config
 from approach.classes import class_index, imagenet_names, read_names
 from approach.errors import UserError
 from approach.planning.downloads import destinations
-from approach.planning.finished import check_nothing_is_lost, going_on, put_aside, restore_target
+from approach.planning.finished import check_nothing_is_lost, going_on, put_aside, restore_targets
 from approach.planning.plan import Plan
 from approach.planning.start_from import check_start
 from approach.sources import is_url
@@ -28,7 +28,7 @@ def check_before_jobs(plan: Plan, code: str = "") -> None:
     """
     configs = [setting.config for setting in plan.settings.values()]
     for config in configs:
-        check_start(config, plan.seeds, plan.results, list(plan.settings))
+        check_start(config, plan.seeds, plan.results, plan.settings)
     configs += plan.starts.values()
     for key, path in dict.fromkeys(file for config in configs for file in local_files(config)):
         if not Path(path).is_file():
@@ -46,7 +46,7 @@ def check_before_jobs(plan: Plan, code: str = "") -> None:
     if not plan.base["overwrite"]:
         check_nothing_is_lost(plan, onward)
     put_aside(plan, onward)
-    restore_target(plan)
+    restore_targets(plan)
 
 
 def local_files(config: dict) -> list[tuple[str, str]]:

@@ -179,7 +179,9 @@ def closest_seeds(results: Path, count: int) -> list[int]:
     if len(seeds) < count:
         raise UserError(f"{said}: {arrivals} has {len(seeds)} seeds")
     chosen.parent.mkdir(exist_ok=True)
-    chosen.write_text(json.dumps(sorted(seeds[:count])))
+    partial = chosen.with_suffix(".part")
+    partial.write_text(json.dumps(sorted(seeds[:count])))
+    partial.replace(chosen)
     return sorted(seeds[:count])
 
 

@@ -15,8 +15,8 @@ from approach.biggan.config import read_config
 from approach.errors import UserError
 from approach.going_on import MAY_DIFFER, before_of, finished_of, why_not
 from approach.planning.downloads import destinations, picture_file, weights_file
+from approach.planning.known import current_sha256
 from approach.planning.plan import Plan, inversion_config
-from approach.sources import sha256_of
 from approach.target import made_from, prepare_target, write_target
 from approach.trajectories import read_metadata
 
@@ -74,7 +74,7 @@ def check_nothing_is_lost(plan: Plan, onward: dict[Path, str | None]) -> None:
         )
     if agreeing:
         others.pop("generator", None)
-    if prepared(plan) == wanted_target(plan):
+    if prepared(Path(plan.target)) == wanted_target(plan.base):
         others.pop("target", None)
     if others:
         raise UserError(
@@ -106,12 +106,12 @@ def going_on(plan: Plan, code: str) -> dict[Path, str | None]:
 
 
 def _why_not(file: Path, metadata: dict, code: str, wanted: dict) -> str | None:
-    kept = finished_of(file, checkpoint_of(file).parent)
-    if not kept.complete:
-        return f"{kept.end} is not there"
+    if reason := why_not(metadata["config"], wanted):
+        return reason
     if metadata["code"] != code:
         return "the inversion's code is other code now"
-    return why_not(metadata["config"], wanted)
+    kept = finished_of(file, checkpoint_of(file).parent)
+    return None if kept.complete else f"{kept.end} is not there"
 
 
 def put_aside(plan: Plan, onward: dict[Path, str | None]) -> None:
@@ -163,43 +163,52 @@ def trajectory_files(plan: Plan) -> list[Path]:
     return sorted(Path(plan.results).glob("*/trajectories/*.safetensors"))
 
 
-def restore_target(plan: Plan) -> None:
-    """Make the prepared target anew where it is damaged, or lost beside finished trajectories.
+def restore_targets(plan: Plan) -> None:
+    """Make prepared pictures (destinations, starts) anew where they are damaged, or lost beside finished trajectories.
 
-    It comes out the same byte for byte. Were it left to Snakemake, all that was made from it would be made again too.
+    They come out the same byte for byte. Were it left to Snakemake, all that was made from them would be made again.
     """
-    file, wanted = Path(plan.target), wanted_target(plan)
-    here = prepared(plan)
-    lost = here is None and (file.exists() or trajectory_files(plan))
+    made, overwrite = bool(trajectory_files(plan)), plan.base["overwrite"]
+    for config in destinations(plan.base):
+        _restore(Path(plan.destination_file(config)), config, made, overwrite)
+    for name, config in plan.starts.items():
+        folder = Path(plan.results) / "starts" / name
+        _restore(folder / "target.png", config, any(folder.glob("trajectories/*.safetensors")), overwrite)
+
+
+def _restore(file: Path, config: dict, made: bool, overwrite: bool) -> None:
+    """Make one prepared picture anew; made: there are trajectories that it was used for."""
+    here, wanted = prepared(file), wanted_target(config)
+    lost = here is None and (file.exists() or made)
     # where the picture has to be downloaded again, an undamaged target stays: without it all would be made again
-    changed = None not in (here, wanted) and here != wanted and trajectory_files(plan) and not plan.base["overwrite"]
+    changed = None not in (here, wanted) and here != wanted and made and not overwrite
     if not (lost or changed):
         return
     if wanted is None:  # its picture has to be downloaded first
         file.unlink(missing_ok=True)
         return
     logger.warning("%s: damaged or lost, made anew", file)
-    size = read_config(plan.base["generator"]["config"]).output_dim
-    square = prepare_target(picture_file(plan.base), size, fit=wanted["fit"], focus=wanted["focus"])
+    size = read_config(config["generator"]["config"]).output_dim
+    square = prepare_target(picture_file(config), size, fit=wanted["fit"], focus=wanted["focus"])
     file.parent.mkdir(parents=True, exist_ok=True)
     write_target(file, square, wanted)
 
 
-def prepared(plan: Plan) -> dict | None:
-    """What the prepared target on disk was made from; None where there is no undamaged one."""
-    return made_from(plan.target) if Path(plan.target).is_file() else None
+def prepared(file: Path) -> dict | None:
+    """What a prepared picture on disk was made from; None where there is no undamaged one."""
+    return made_from(file) if file.is_file() else None
 
 
-def wanted_target(plan: Plan) -> dict | None:
-    """What the target is to be made from; None where the picture is not here yet."""
-    picture = _sha256(picture_file(plan.base))
-    return picture and {"sha256": picture, **{key: plan.base["target"][key] for key in ("fit", "focus")}}
+def wanted_target(config: dict) -> dict | None:
+    """What a configuration's target is to be made from; None where the picture is not here yet."""
+    picture = current_sha256(picture_file(config))
+    return picture and {"sha256": picture, **{key: config["target"][key] for key in ("fit", "focus")}}
 
 
 def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
     """The two sources that a whole folder has in common, where a trajectory was made from others: name -> in words."""
     made, picture, weights = metadata.get("made_from", {}), picture_file(plan.base), weights_file(plan.base)
-    target, wanted = made.get("target", {}), wanted_target(plan)
+    target, wanted = made.get("target", {}), wanted_target(plan.base)
     if target.get("sha256") in _other_pictures(plan):
         wanted = None  # it ended at another of the run's destinations; which one, its configuration says
     if wanted and target and target.get("sha256") != wanted["sha256"]:
@@ -211,13 +220,14 @@ def _other_sources(plan: Plan, metadata: dict) -> Iterator[tuple[str, str]]:
                 f"with target.{key}={target.get(key)}" for key in ("fit", "focus") if target.get(key) != wanted[key]
             ),
         )
-    if "generator" in made and _sha256(weights) not in (None, made["generator"]["sha256"]):
+    if "generator" in made and current_sha256(weights) not in (None, made["generator"]["sha256"]):
         yield "generator", f"from another generator than {weights} is now"
 
 
 def _other_pictures(plan: Plan) -> set[str | None]:
     """What the run's destinations but its target are made from."""
-    return {_sha256(picture_file(one)) for one in destinations(plan.base)} - {_sha256(picture_file(plan.base)), None}
+    target = current_sha256(picture_file(plan.base))
+    return {current_sha256(picture_file(one)) for one in destinations(plan.base)} - {target, None}
 
 
 def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str, str]]:
@@ -230,7 +240,7 @@ def _differences(plan: Plan, setting: str, metadata: dict) -> Iterator[tuple[str
     files = {**plan.inversion_files(setting)}
     for what, digest in metadata.get("sha256", {}).items():
         told = what in ("target", "weights") or what.startswith("destination_")  # by the configuration, or above
-        if what in files and not told and _sha256(files[what]) not in (None, digest):
+        if what in files and not told and current_sha256(files[what]) not in (None, digest):
             yield what, f"from another {what} than {files[what]} is now"
 
 
@@ -261,16 +271,3 @@ def _metadata(file: Path) -> dict:
 @cache
 def _read_metadata(file: Path, _stamp: tuple[int, int]) -> dict:
     return read_metadata(file)
-
-
-@cache
-def _digest(path: str, _stamp: tuple[int, int]) -> str:
-    return sha256_of(path)
-
-
-def _sha256(path: str) -> str | None:
-    """The sha256 of a file, read once; None where there is none."""
-    if not Path(path).is_file():
-        return None
-    stat = Path(path).stat()
-    return _digest(path, (stat.st_mtime_ns, stat.st_size))

@@ -2,13 +2,15 @@
 
 import copy
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
 from approach.batch_labels import LABEL, members
 from approach.errors import UserError
 from approach.planning.downloads import weights_file
-from approach.sources import is_url, sha256_of
+from approach.planning.known import current_sha256
+from approach.sources import is_url
 from approach.target import check_picture
 from approach.trajectories import class_part, read_metadata
 
@@ -70,6 +72,7 @@ def picture_setting(config: dict) -> dict:
     picture = changed["start"]["picture"]
     changed["target"] |= {"picture": start_picture(config), "sha256": None, "via": [], "order": None}
     changed["optimizer"] |= {key: picture[key] for key in ("lr", "warmup", "decay")}
+    changed["optimizer"] |= {"schedule": "whole", "period": None}
     changed |= {key: picture[key] for key in ("loss", "search", "steps")}
     changed["start"]["from"] = "random"
     return changed
@@ -80,10 +83,10 @@ def picture_digest(config: dict) -> str:
     picture = config["target"]["picture"]
     if is_url(picture):
         return picture
-    return sha256_of(picture) if Path(picture).is_file() else "missing"
+    return current_sha256(picture) or "missing"
 
 
-def check_start(config: dict, seeds: list[int], results: str, settings: list[str]) -> None:
+def check_start(config: dict, seeds: list[int], results: str, settings: Container[str]) -> None:
     """Refuse a named start that cannot be, before any job.
 
     Args:
@@ -112,7 +115,8 @@ def check_start(config: dict, seeds: list[int], results: str, settings: list[str
         check_picture(picture)
         return
     found = stored(config)
-    if found.file.parent.parent.resolve() in [(Path(results) / setting).resolve() for setting in settings]:
+    maker = found.file.parent.parent.resolve()
+    if maker.parent == Path(results).resolve() and maker.name in settings:
         raise UserError(f"{said}: this run makes it itself; give this run a name=... of its own")
     _check_latents(said, config, found)
     if len(seeds) > 1 and config["optimizer"]["bound"] != "resample":
@@ -122,7 +126,7 @@ def check_start(config: dict, seeds: list[int], results: str, settings: list[str
 def _check_latents(said: str, config: dict, found: Stored) -> None:
     """Refuse latents of another generator, or of another kind."""
     made, weights = found.metadata, weights_file(config)
-    if Path(weights).is_file() and made["made_from"]["generator"]["sha256"] != sha256_of(weights):
+    if current_sha256(weights) not in (None, made["made_from"]["generator"]["sha256"]):
         raise UserError(f"{said}: was made with another generator than {weights}")
     truncation = config["generator"]["truncation"]
     if made["truncation"] != truncation:
