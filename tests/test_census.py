@@ -78,6 +78,14 @@ def test_chao1_by_hand():
     assert told["estimate"] == pytest.approx(7 + 12 / 13 * 4 * 3 / (2 * 3))
     assert told["covered"] == pytest.approx(1 - 4 / 13)
     assert told["low"] < told["estimate"] < told["high"] and told["low"] >= 7
+    spread = 12 / 13 * 12 / 6 + (12 / 13) ** 2 * (4 * 49 / 36 + 16 * 2 * 9 / 324)
+    reach = np.exp(1.96 * np.sqrt(np.log(1 + spread / (told["estimate"] - 7) ** 2)))
+    assert told["high"] == pytest.approx(7 + (told["estimate"] - 7) * reach)
+    rare = chao1([3, 1, 1, 1])  # none was found twice
+    unseen = 5 / 6 * 3
+    spread = 5 / 6 * 3 + (5 / 6) ** 2 * (3 * 25 / 4 - 81 / (4 * (4 + unseen)))
+    reach = np.exp(1.96 * np.sqrt(np.log(1 + spread / unseen**2)))
+    assert (rare["low"], rare["high"]) == (pytest.approx(4 + unseen / reach), pytest.approx(4 + unseen * reach))
     sure = chao1([4, 3, 2])
     assert (sure["estimate"], sure["low"], sure["high"]) == (3, 3, 3)
 
@@ -91,11 +99,15 @@ def test_chao1s_interval_holds_the_number_of_places_that_there_are():
 
 
 def test_half_of_a_sample_promises_what_all_of_it_shows():
-    checks = [split_check(drawn(300, 120, seed)) for seed in range(40)]
+    checks = [split_check(drawn(400, 120, seed)) for seed in range(40)]
     off = [check["promised"] / check["shown"] - 1 for check in checks]
     assert abs(np.mean(off)) < 0.03 and np.max(np.abs(off)) < 0.15
-    assert all(check["half"] == 150 and check["found"] < check["shown"] for check in checks)
+    assert all(check["half"] == 200 and check["found"] < check["shown"] for check in checks)
     assert promised([4, 3, 2], 2) == 3
+
+
+def test_the_half_is_drawn_at_random_since_start_classes_follow_the_seeds():
+    assert split_check(np.arange(100) % 2)["found"] == 2
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +167,9 @@ def test_the_area_of_a_picture_is_its_basin():
     areas = [int((pixels == value).all(axis=2).sum()) for value in (200, 120, 60)]
     assert areas[0] / areas[1] == pytest.approx(4, rel=0.03)
     assert areas[1] / areas[2] == pytest.approx(4, rel=0.06)  # the nearest has a frame
+    many = wall(
+        [plain[0], *[plain[1]] * 2000], [16, *[1] * 2000], plain[2], nearest=0, title="Census", words=["One."] * 3
+    )
+    pixels = np.asarray(many)
+    areas = [int((pixels == value).all(axis=2).sum()) for value in (200, 120)]
+    assert 2000 * areas[0] / areas[1] == pytest.approx(16, rel=0.2)  # the nearest has a frame

@@ -9,13 +9,14 @@ from approach.errors import UserError
 from approach.film.render import conditioning_at
 from approach.losses.losses import LossValues
 from approach.pictures.passes_sheet import passes_sheet
+from approach.pictures.readings import ridge
 from approach.pictures.roads import passes_on_plane
 from approach.pictures.survey import survey
 from approach.pictures.tree import tree_plot
 from approach.planning.plan import make_plan
 from approach.roads.band import Band, along_band, relax, tangents
 from approach.roads.pairs import experiment_arrivals, film_arrivals, pairs
-from approach.roads.passes import barrier, find_passes
+from approach.roads.passes import find_passes
 from approach.roads.passes_file import read_passes, write_passes
 from approach.roads.reach import Reach, onto_simplex
 from approach.roads.ring import LINE, join_ring, pass_latents, ring_rows
@@ -144,7 +145,7 @@ def test_every_image_of_a_pass_has_latents_that_give_it(film_passes):
 def test_a_pass_is_no_higher_than_the_straight_line(film_passes):
     for found in film_passes[3].values():
         for profile, straight in zip(found["profiles"], found["straight"], strict=True):
-            assert barrier(profile) <= barrier(straight) + 1e-6
+            assert ridge(profile) <= ridge(straight) + 1e-6
 
 
 def test_a_band_that_went_astray_gives_way_to_the_straight_line(film_passes, monkeypatch):

@@ -33,7 +33,7 @@ with job(snakemake.log[0], "census") as log:
     params, files = snakemake.params, snakemake.input
     device = resolve_device(params.device)
     stills = dict(zip(params.settings, files.stills, strict=True))
-    table = read_table(files.table, "setting", "seed", "status", "start_class")
+    table = read_table(files.table, "setting", "seed", "status", "start_class", "arrival_class")
     table["trajectory"] = table["setting"] + "/" + table["seed"].astype(str)
     alive = table[table["status"] != "failed"].reset_index(drop=True)
     if len(alive) < 2:

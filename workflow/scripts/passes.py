@@ -12,8 +12,9 @@ from approach.job import job, progress
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
 from approach.pictures.arrivals import closeness_metric
+from approach.pictures.readings import ridge
 from approach.roads.pairs import experiment_arrivals, film_arrivals
-from approach.roads.passes import barrier, find_passes
+from approach.roads.passes import find_passes
 from approach.roads.passes_file import write_passes
 from approach.trajectories import read_trajectory
 
@@ -53,4 +54,4 @@ with job(snakemake.log[0], f"passes {snakemake.wildcards.get('film', 'between ar
     arrays = {name: value.cpu().numpy() for name, value in found.items()}
     write_passes(Path(snakemake.output.passes), {**arrays, "images": images}, metadata)
     for (a, b), straight, profile in zip(metadata["pairs"], arrays["straight"], arrays["profiles"], strict=True):
-        log.info("%d to %d: %.3g high, %.3g along the straight line", a + 1, b + 1, barrier(profile), barrier(straight))
+        log.info("%d to %d: %.3g high, %.3g along the straight line", a + 1, b + 1, ridge(profile), ridge(straight))

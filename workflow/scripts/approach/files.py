@@ -71,14 +71,14 @@ def read_yaml(path: str | Path) -> dict:
         return content
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, whose checksums are verified.
+def read_npz(path: str | Path, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, or some of them, whose checksums are verified.
 
     Raises:
         UserError: it is damaged.
     """
     with reading(path), np.load(path, allow_pickle=False) as file:
-        return dict(file)
+        return {name: file[name] for name in names or file.files}
 
 
 def read_table(path: str | Path, *columns: str) -> "pd.DataFrame":

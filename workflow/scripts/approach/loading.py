@@ -19,18 +19,24 @@ def open_generator(files: Mapping[str, str], truncation: float, device: torch.de
     Raises:
         UserError: a file is missing, or is no BigGAN's.
     """
-    make_deterministic(device)
-    set_matrix_precision("float32", device)
+    _compute_exactly(device)
     architecture = read_config(files["architecture"])
     weights = read_weights(files["weights"], architecture)
     return load_generator(weights, architecture, truncation=truncation, device=device)
 
 
 def open_perceptual(files: Mapping[str, str], net: str | None, device: torch.device | str) -> Perceptual | None:
-    """Open the LPIPS network where the input files hold a `backbone` for it.
+    """Open the LPIPS network where the input files hold a `backbone` for it, in float32 as the generator.
 
     Raises:
         UserError: the file is missing, or is of another network.
     """
-    backbone = files.get("backbone")
-    return Perceptual(net, backbone, device=device) if backbone else None
+    if not (backbone := files.get("backbone")):
+        return None
+    _compute_exactly(device)
+    return Perceptual(net, backbone, device=device)
+
+
+def _compute_exactly(device: torch.device | str) -> None:
+    make_deterministic(device)
+    set_matrix_precision("float32", device)

@@ -72,7 +72,8 @@ def make_once(output: Path, notes: Path, made_of: dict, make: Callable[[Path], o
         told = {"file": os.path.relpath(output, notes), "sha256": sha256_of(output)}
         partial = note.with_suffix(".part")  # one name: what a killed job left is replaced by the next
         partial.write_text(json.dumps(told) + "\n", encoding="utf-8")
-        partial.replace(note)
+        with suppress(FileNotFoundError):  # without locks, another job may have put the same note there
+            partial.replace(note)
     return True
 
 

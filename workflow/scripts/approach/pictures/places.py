@@ -83,6 +83,8 @@ def chao1(sizes: Sequence[int]) -> dict[str, float]:
     spread = scale * once * (once - 1) / (2 * (twice + 1))
     spread += scale**2 * once * (2 * once - 1) ** 2 / (4 * (twice + 1) ** 2)
     spread += scale**2 * once**2 * twice * (once - 1) ** 2 / (4 * (twice + 1) ** 4)
+    if not twice:
+        spread -= scale**2 * once**4 / (4 * (found + unseen))
     low = high = float(found)
     if unseen > 0:
         reach = math.exp(SURE * math.sqrt(math.log(1 + spread / unseen**2)))
@@ -103,15 +105,17 @@ def promised(sizes: Sequence[int], times: float) -> float:
 
 
 def split_check(numbers: np.ndarray) -> dict[str, float]:
-    """What every other arrival promises of them all, beside what all showed.
+    """What half of the arrivals, drawn at random, promise of them all, beside what all showed.
+
+    At random, since named start classes follow the seeds in turn.
 
     Args:
-        numbers: as `place_numbers` gives them, in the order of the seeds.
+        numbers: as `place_numbers` gives them.
 
     Returns:
         {half: arrivals, found, estimate, low, high, promised: places among all arrivals, shown: by all}.
     """
-    half = numbers[::2]
+    half = np.random.default_rng(0).permutation(numbers)[::2]
     sizes = np.unique(half, return_counts=True)[1]
     told = chao1(sizes)
     kept = {key: told[key] for key in ("found", "estimate", "low", "high")}
@@ -196,7 +200,7 @@ def census_words(told: Mapping, by: str) -> list[str]:
         f"{chao['covered']:.0%} of all starts lead to places that were found.",
         f"The largest basin takes {largest['share']:.1%} of the starts and is place {largest['by_closeness']} of "
         f"{chao['found']} by {by}; the nearest takes {nearest['share']:.1%}.",
-        f"Every other start, {check['half']} of them, promised {check['promised']:.0f} places for all; "
+        f"Half of the starts, {check['half']}, promised {check['promised']:.0f} places for all; "
         f"{check['shown']} were found.",
     ]
     if "size_and_distance" in asked:

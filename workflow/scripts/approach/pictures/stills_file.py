@@ -31,7 +31,7 @@ def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:
     """
     pictures = {}
     for setting, path in paths.items():
-        stills = read_npz(path)
+        stills = read_npz(path, "seeds", "arrivals")
         with reading(path):
             for seed, picture in zip(stills["seeds"].tolist(), stills["arrivals"], strict=True):
                 pictures[f"{setting}/{seed}"] = picture
@@ -54,5 +54,5 @@ def read_moments(paths: Mapping[str, str | Path], wanted: Container[str]) -> dic
         with reading(path):
             for seed, images in zip(stills["seeds"].tolist(), stills["images"], strict=True):
                 if f"{setting}/{seed}" in wanted:
-                    pictures[f"{setting}/{seed}"] = stills["steps"].tolist(), images
+                    pictures[f"{setting}/{seed}"] = stills["steps"].tolist(), images.copy()
     return pictures

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from approach.lettering import GROUND, INK, QUIET, WARNING, write
 
-WIDTH, HEIGHT = 4724, 2950  # 40 cm by 25 cm at 300 dots an inch, without the words
+WIDTH, HEIGHT = 4484, 2710  # of the pictures; with the margins 40 cm wide at 300 dots an inch
 FULL = 0.93  # of the wall, about, is pictures
 GAP = 6
 MARGIN = 120
@@ -65,8 +65,8 @@ def wall(
         words: what the census found, a sentence or two each.
     """
     unit = sqrt(WIDTH * HEIGHT * FULL / sum(sizes))
-    sides = [max(2 * GAP, min(WIDTH, round(unit * sqrt(size)))) for size in sizes]
-    places = pack(sides, WIDTH)
+    sides = [max(GAP, min(WIDTH, round(unit * sqrt(size)))) for size in sizes]
+    places = pack([side + GAP for side in sides], WIDTH + GAP)
     high = max(top + side for (_, top), side in zip(places, sides, strict=True))
     lines = [line for said in words for line in textwrap.wrap(said, 150)]
     aim = 520
@@ -74,11 +74,10 @@ def wall(
     image = Image.new("RGB", (WIDTH + 2 * MARGIN, high + 2 * MARGIN + below), GROUND)
     draw = ImageDraw.Draw(image)
     for number, ((left, top), side, picture) in enumerate(zip(places, sides, pictures, strict=True)):
-        shown = side - GAP
-        small = Image.fromarray(picture).resize((shown, shown), Image.Resampling.BICUBIC)
+        small = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
         image.paste(small, (MARGIN + left, MARGIN + top))
         if number == nearest:
-            box = (MARGIN + left, MARGIN + top, MARGIN + left + shown - 1, MARGIN + top + shown - 1)
+            box = (MARGIN + left, MARGIN + top, MARGIN + left + side - 1, MARGIN + top + side - 1)
             draw.rectangle(box, outline=WARNING, width=FRAME)
     top = MARGIN + high + 60
     image.paste(Image.fromarray(target).resize((aim, aim), Image.Resampling.BICUBIC), (MARGIN + WIDTH - aim, top))

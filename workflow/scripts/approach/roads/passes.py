@@ -98,11 +98,6 @@ def values_at(generator: torch.nn.Module, loss: Callable, points: Tensor) -> Ten
     return torch.cat([loss(generator(part)).total for part in points.split(CHUNK)])
 
 
-def barrier(profile: Sequence[float]) -> float:
-    """How far a profile rises above the higher of its ends; 0 where it does not."""
-    return max(0.0, float(max(profile)) - float(max(profile[0], profile[-1])))
-
-
 def _shares(like: Tensor) -> Tensor:
     return torch.linspace(0, 1, PROFILE_POINTS, dtype=like.dtype, device=like.device)[:, None]
 
