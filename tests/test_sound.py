@@ -59,9 +59,8 @@ def test_partials_lock_where_the_gradient_vanishes():
 def test_the_end_leads_into_the_beginning_or_fades(loop):
     there_and_back = np.concatenate([FALLING, FALLING[::-1]])
     sound = drone(there_and_back, there_and_back, fps=FPS, note=NOTE, loop=loop)
-    usual = np.abs(np.diff(sound)).max()
     if loop:
-        assert abs(float(sound[0]) - float(sound[-1])) <= usual
+        assert abs(float(sound[-1])) < 1e-4  # every partial ends with a whole cycle, where it begins
         assert np.abs(sound[: round(FADE * RATE)]).max() > 0.1
     else:
         assert abs(sound[0]) < 1e-3 and abs(sound[-1]) < 1e-3

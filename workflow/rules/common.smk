@@ -232,11 +232,6 @@ def get_film_settings(wildcards):
     return PLAN.candidate_settings(wildcards.film)
 
 
-def get_film_losses(wildcards):
-    settings = PLAN.candidate_settings(wildcards.film)
-    return [f"{PLAN.results}/{setting}/losses.csv" for setting in settings]
-
-
 def get_film_stills(wildcards):
     settings = PLAN.candidate_settings(wildcards.film)
     return [f"{PLAN.results}/{setting}/stills.npz" for setting in settings]

@@ -10,7 +10,7 @@ rule page:
         maps=PLAN.per_panorama("panorama-map.png"),
         panoramas=PLAN.per_panorama("panorama.png"),
         itineraries=PLAN.per_film("itinerary.json"),
-        passes=PLAN.panorama_passes(),
+        passes=list(PLAN.panorama_passes().values()),
         tree=PLAN.tree(),
         losses=PLAN.per_setting("losses.csv"),
         rings=list(PLAN.rings().values()),
@@ -32,7 +32,7 @@ rule page:
         runtime=10,
     params:
         films=PLAN.survey_losses(),
-        passes=[film for film in PLAN.surveyed_films() if PLAN.passes(film)],
+        passes=list(PLAN.panorama_passes()),
         links=PLAN.page_links(),
         notes=PLAN.notes,
         settings=list(PLAN.settings),

@@ -8,7 +8,7 @@ rule sound:
         films=expand(
             "results/{{name}}/films/{{film}}/channel-{channel}.mp4", channel=[1, 2, 3]
         ),
-        losses=get_film_losses,
+        losses=get_candidate_losses,
     output:
         films=expand(
             "results/{{name}}/films/{{film}}/channel-{channel}-sound.mp4",

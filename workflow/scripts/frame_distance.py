@@ -8,7 +8,7 @@ import torch
 
 from approach.devices import resolve_device
 from approach.files import read_json
-from approach.film.frame_distance import PARTS, frame_distances
+from approach.film.frame_distance import frame_distances
 from approach.job import job, progress
 from approach.loading import open_generator
 from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
@@ -33,8 +33,7 @@ with job(snakemake.log[0], f"frame distance {snakemake.wildcards.film}") as log:
     def measured(output, trajectory):
         report = progress(f"channel {output.stem[-1]}: picture")
         generator = generator_at(trajectory.metadata["truncation"])
-        parts = snakemake.params.parts or PARTS
-        np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report, parts))
+        np.savez(output, **frame_distances(generator, trajectory.z, trajectory.classes, report, snakemake.params.parts))
 
     things = []
     for channel, path in zip(choice["channels"], snakemake.output.distances, strict=True):

@@ -28,6 +28,6 @@ with job(snakemake.log[0], f"share {snakemake.wildcards.film}") as log:
     )
     film = Path(snakemake.input.film)
     width = moving_picture(film, Path(snakemake.output.webp), fps=timing["fps"], frames=timing["frames"])
-    positions = np.asarray(timing["positions"][0])
+    positions = np.max(timing["positions"], axis=0)  # one channel may end sooner than the others
     stills(film, folder, int(positions.argmax()))
     log.info("animated WebP %d px wide, %.1f MB", width, Path(snakemake.output.webp).stat().st_size / 1e6)

@@ -3,8 +3,8 @@
 torchvision 0.28 from the package registry is compiled against torch's CUDA build. Beside torch's CPU build its
 extension does not load; torchvision shrugs that off (the operators are optional), but then registers fake kernels for
 ``torchvision::nms`` and ``torchvision::qnms`` without asking whether they exist, and the import fails. Nothing here
-needs these operators: `lpips` and `piq` want torchvision's plain network definitions. So, in that one case, the two
-names are declared (a schema, no kernel: calling them still fails) and the import is made again.
+needs these operators: `lpips`, and in the tests `piq`, want torchvision's plain network definitions. So, in that one
+case, the two names are declared (a schema, no kernel: calling them still fails) and the import is made again.
 """
 
 import importlib

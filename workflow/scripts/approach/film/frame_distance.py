@@ -25,7 +25,7 @@ def frame_distances(
     z: np.ndarray,
     classes: np.ndarray,
     report: Callable[[int, int], None] | None = None,
-    parts: int = PARTS,
+    parts: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Small pictures along a trajectory, closer together where the picture changes fast.
 
@@ -34,7 +34,7 @@ def frame_distances(
         z: [steps + 1, 128].
         classes: [steps + 1, C], probabilities.
         report: called now and then with the pictures made and those to make.
-        parts: into how many equal changes it is cut at least.
+        parts: into how many equal changes it is cut at least; None: PARTS.
 
     Returns:
         positions [P] (fractional steps, rising from 0 to the last), pictures [P, side, side, 3] float16 in [-1, 1].
@@ -53,7 +53,7 @@ def frame_distances(
                 report(before, total)
         return np.concatenate(made)
 
-    last = len(z) - 1
+    last, parts = len(z) - 1, parts or PARTS
     positions = np.unique(np.append(np.arange(0, last, STRIDE), last)).astype(float)
     pictures = small(positions, 0, len(positions))
 

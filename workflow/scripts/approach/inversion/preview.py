@@ -40,7 +40,6 @@ class Preview:
         self._kept: dict[int, list[Image.Image]] = {}
         self._began: tuple[int, float] | None = None
         self._next = -math.inf
-        self._pause = PAUSE
 
     def look(self, state: State, images: Tensor) -> None:
         """Notice a step: rows before state.step are final; images [N, 3, S, S] in [-1, 1] are the last ones."""
@@ -49,14 +48,18 @@ class Preview:
         due = now >= self._next or step == self.steps
         if not due and step not in self.moments:
             return
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)  # the steps under way are not what a look costs
+            now = time.monotonic()
         tiles = self._tiles(state, images)
         if step in self.moments:
             self._kept[step] = tiles
         if due:
-            tell(self.path, self._data(state, step, now, tiles))
+            data = self._data(state, step, now, tiles)
             cost = time.monotonic() - now
-            self._pause = max(PAUSE, cost / SHARE, min(LONGEST, (now - self._began[1]) / 100))
-            self._next = time.monotonic() + self._pause
+            pause = max(PAUSE, cost / SHARE, min(LONGEST, (now - self._began[1]) / 100))
+            tell(self.path, {**data, "pause": max(pause, data["per_step"] or 0)})
+            self._next = time.monotonic() + pause
 
     def _first_members(self, state: State) -> list[int]:
         owners = state.owners.tolist()
@@ -76,7 +79,6 @@ class Preview:
         return {
             "batch": batch_of(self.path),
             "written": time.time(),
-            "pause": max(self._pause, seconds or 0),
             "step": step,
             "steps": self.steps,
             "seeds": self.seeds[: self.rows],

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from approach.errors import UserError
+from approach.errors import UserError, one_line
 from approach.live import SUFFIX, batch_of, part_of, tell
 from approach.planning.plan import Plan
 from approach.trajectories import read_metadata
 from approach.wording import setting_words, work_of
+
+logger = logging.getLogger("approach")
 
 PAGE = Path(__file__).with_name("live.html")
 INVERSIONS = ("invert", "invert_start")  # rules whose jobs tell of themselves
@@ -103,11 +105,17 @@ class LivePage(logging.Handler):
                     self._write()
 
     def _write(self) -> None:
-        """Write what has changed, or that the run is alive. Without its pulse and its time both are the same."""
-        said, now = self._data(), time.time()
-        if said != self._said or now - self._written > HEARTBEAT:
-            tell(self.folder / "run.js", {"written": now, **said})
-            self._said, self._written = said, now
+        """Write what has changed, or that the run is alive. Without its pulse and its time both are the same.
+
+        What only watches stops no run: whatever goes wrong here is a line.
+        """
+        try:
+            said, now = self._data(), time.time()
+            if said != self._said or now - self._written > HEARTBEAT:
+                tell(self.folder / "run.js", {"written": now, **said})
+                self._said, self._written = said, now
+        except Exception as error:
+            logger.warning("the live page stands still: %s", one_line(error))
 
     def _data(self) -> dict:
         batches = [job for job in self.running.values() if "trajectories" in job]

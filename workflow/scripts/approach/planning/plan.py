@@ -188,8 +188,9 @@ class Plan:
         return 1 if read_config(self.base["generator"]["config"]).output_dim <= SMALL else 2
 
     def all_inversion_files(self) -> dict[str, str]:
-        """What the inversions of all settings are made from."""
-        return {name: file for setting in self.settings for name, file in self.inversion_files(setting).items()}
+        """What the inversions of all settings are made from; of what they differ in, the first setting's."""
+        each = map(self.inversion_files, reversed(self.settings))
+        return {name: file for files in each for name, file in files.items()}
 
     def still_files(self, setting: str) -> dict[str, str]:
         """What a setting's stills are made from and measured with: its last destination."""
@@ -356,9 +357,9 @@ class Plan:
         """The passes that a film's panorama draws or that join a ring, if it has any."""
         return [f"{self.results}/films/{film}/passes.safetensors"] if film in self.films_with_passes() else []
 
-    def panorama_passes(self) -> list[str]:
-        """The passes that the panoramas draw."""
-        return [file for film in self.surveyed_films() for file in self.passes(film)]
+    def panorama_passes(self) -> dict[str, str]:
+        """The passes that the panoramas draw: film -> file."""
+        return {film: file for film in self.surveyed_films() for file in self.passes(film)}
 
     def _films_of(self, section: str) -> list[str]:
         wanted = self.base[section]["films"]
@@ -507,8 +508,7 @@ def make_plan(given: dict, root: Path) -> Plan:
     films = {film["name"]: film for film in table}
     if base["passes"]["arrivals"]:
         check_arrivals(base, len(planned) * len(base["seeds"]), axes)
-    starts = {start_name(one.config): picture_setting(one.config) for one in planned.values()}
-    starts.pop(None, None)
+    starts = {name: picture_setting(one.config) for one in planned.values() if (name := start_name(one.config))}
     for config in starts.values():
         check_combination(config)
     downloads = needed_downloads([*[setting.config for setting in planned.values()], *starts.values()])

@@ -154,12 +154,12 @@ function draggable(box, step_at, only = null) {
 // ---- the charts -------------------------------------------------------------------------------------------------
 
 const MARGIN = { left: 46, right: 14 };
-function across(box) {
+function across(box, last = film.last) {
   const width = Math.max(240, box.clientWidth), inner = width - MARGIN.left - MARGIN.right;
   return {
     width, inner,
-    x: (step) => MARGIN.left + inner * step / Math.max(1, film.last),
-    step: (client) => clamp((client - box.getBoundingClientRect().left - MARGIN.left) / inner, 0, 1) * film.last,
+    x: (step) => MARGIN.left + inner * step / Math.max(1, last),
+    step: (client) => clamp((client - box.getBoundingClientRect().left - MARGIN.left) / inner, 0, 1) * last,
   };
 }
 let scales = new Map();
@@ -216,7 +216,7 @@ function losses() {
     if (channel.failed && end)
       picture.append(svg("path", { class: `curve s${index + 1}`, d: `M${end[0] - 5} ${end[1] - 5}l10 10m0 -10l-10 10` }));
   });
-  for (const step of new Set(film.itinerary.channels.flatMap((stream) => stream.departures))) picture.append(departure(scale.x(step), top, bottom));
+  for (const step of new Set(film.itinerary.channels.flatMap((stream) => stream.departures.filter((step) => step <= film.last)))) picture.append(departure(scale.x(step), top, bottom));
   const heads = film.channels.map(() => svg("line", { class: "head", y1: top - 6, y2: bottom + 4 }));
   picture.append(...heads);
   film.channels.forEach((channel, index) => {
@@ -248,7 +248,7 @@ function itinerary() {
     const holder = html("div", { class: "chart" });
     const outer = html("div", { class: "stream" }, html("h3", {}, `${index + 1} · ${channel.label}`), holder);
     box.append(outer);
-    const scale = across(holder), height = 92;
+    const scale = across(holder, Math.max(film.last, stream.steps[stream.steps.length - 1])), height = 92;
     draggable(holder, scale.step, index);
     const picture = svg("svg", { viewBox: `0 0 ${scale.width} ${height}`, height, role: "img", "aria-label": `Categories of ${channel.label}: ${stream.words}` });
     for (let layer = 0; layer + 1 < stream.edges.length; layer++) {
@@ -415,7 +415,7 @@ function arrivals() {
   // The three chosen, from their stored moments: a strip of pictures each, of which one is in view.
   const moment = $("moment"), moments = DATA.moments;
   function preview() {
-    if (!moments || !moments.count) { $("preview").hidden = moment.parentNode.hidden = true; return; }
+    if (!moments || !moments.count) { $("preview").hidden = $("own-note").hidden = moment.parentNode.hidden = true; return; }
     const last = moments.count - 1;
     if ($("preview").dataset.of === chosen.join()) return;
     $("preview").dataset.of = chosen.join();
