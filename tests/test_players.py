@@ -27,7 +27,8 @@ import av
 import numpy as np
 import pytest
 
-from approach.film.encode import encode_film, encode_frames
+from approach.errors import UserError
+from approach.film.encode import encode_film, encode_frames, ffmpeg_program
 from approach.film.exhibition import (
     COUNTER_BITS,
     SCREENS,
@@ -38,8 +39,9 @@ from approach.film.exhibition import (
     players_codec,
     screen_look,
 )
-from approach.film.players import PLAYERS, lay_out, repeat_film, repeats
+from approach.film.players import PLAYERS, lay_out
 from approach.film.probe import read_film, read_frames
+from approach.film.repeat import repeat_film, repeats
 from approach.wording import work_of
 from helpers.frames import numbered_channels
 
@@ -140,16 +142,42 @@ def test_without_hard_links_files_are_copied(exhibition, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_what_is_repeated_is_the_film_again_and_again(exhibition, screen):
-    once = list(read_frames(exhibition / f"{screen}.mp4"))
-    for number, picture in enumerate(read_frames(exhibition / "repeated" / f"{screen}.mp4")):
-        assert np.array_equal(picture, once[number % COUNT])
+    once, repeated = exhibition / f"{screen}.mp4", exhibition / "repeated" / f"{screen}.mp4"
+    pictures = list(read_frames(once))
+    for number, picture in enumerate(read_frames(repeated)):
+        assert np.array_equal(picture, pictures[number % COUNT])
     assert number == TIMES * COUNT - 1
-    found = describe(exhibition / "repeated" / f"{screen}.mp4")
+    found = describe(repeated)
     assert (found["fps"], found["group"], found["closed"]) == (FPS, 5, True)
-    data = (exhibition / "repeated" / f"{screen}.mp4").read_bytes()
+    data = repeated.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat"), "the tables stand first"
-    with av.open(str(exhibition / "repeated" / f"{screen}.mp4")) as film:
+    with av.open(str(repeated)) as film:
         assert film.metadata.items() >= WORK.metadata.items()
+
+
+def test_hours_are_as_large_as_one_round_and_their_tables(exhibition, tmp_path):
+    times = repeats(4, COUNT / FPS)
+    once, hours = exhibition / "left.mp4", tmp_path / "left.mp4"
+    frames = repeat_film(once, hours, times)
+    assert frames == 4 * 3600 * FPS and hours.stat().st_size < once.stat().st_size + 32 * frames
+    with av.open(str(hours)) as film:
+        stream = film.streams.video[0]
+        for second in (0, 7200, 14399):  # a player that seeks finds a key frame, and the right picture after it
+            film.seek(int(second / stream.time_base), stream=stream)
+            frame = next(film.decode(stream))
+            assert frame.key_frame and 0 <= second - frame.time < 5 / FPS
+            picture = list(read_frames(once))[round(frame.time * FPS) % COUNT]
+            assert np.array_equal(frame.to_ndarray(format="rgb24"), picture)
+
+
+def test_a_film_with_sound_is_not_repeated(exhibition, tmp_path):
+    command = [ffmpeg_program(), "-loglevel", "error", "-i", exhibition / "left.mp4", "-f", "lavfi", "-i", "anullsrc"]
+    subprocess.run(
+        [*command, "-c:v", "copy", "-shortest", "-movflags", "+faststart", tmp_path / "heard.mp4"], check=True
+    )
+    with pytest.raises(UserError, match=r"heard\.mp4 cannot be repeated 4 times by its tables: not one film alone"):
+        repeat_film(tmp_path / "heard.mp4", tmp_path / "hours.mp4", 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["heard.mp4"]
 
 
 def test_hours_in_films():

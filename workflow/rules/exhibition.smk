@@ -128,7 +128,6 @@ rule players:
         mem_mb=1000,
         runtime=60,
     params:
-        video=get_video("fps"),
         files=get_player_digests(),
         code=get_code("players"),
     script:

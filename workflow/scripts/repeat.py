@@ -1,9 +1,9 @@
-"""A screen's film, repeated for hours by copying its packets."""
+"""A screen's film, repeated for hours through its tables."""
 
 from pathlib import Path
 
 from approach.files import read_json
-from approach.film.players import repeat_film, repeats
+from approach.film.repeat import repeat_film, repeats
 from approach.job import job
 
 with job(snakemake.log[0], f"repeat {snakemake.wildcards.screen}") as log:

@@ -102,6 +102,13 @@ def count_frames(path: Path | str) -> int:
         return sum(1 for packet in container.demux(video=0) if packet.size)
 
 
+def stated_length(path: Path | str) -> tuple[int, Fraction]:
+    """Frames and seconds of a film as its tables state them, without reading a packet."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.frames, stream.duration * stream.time_base
+
+
 def picture_size(path: Path | str) -> tuple[int, int]:
     """Width and height of a film's pictures, from its header."""
     with av.open(str(path)) as container:

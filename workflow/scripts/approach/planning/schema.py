@@ -281,7 +281,7 @@ class Video(Section):
     )
 
     repeat_hours: float = key(
-        "length of the players' films: repeated by copying, for players that stumble at the loop point; 0: one round",
+        "length of the players' films, for players that stumble at the loop point; only the tables grow; 0: one round",
         "h",
         ge=0,
         le=48,
