@@ -21,7 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the Snakefile does: wa
 from approach import sources, trajectories  # noqa: E402
 from approach.biggan.config import read_config  # noqa: E402
 from approach.inversion import batch, checkpoint  # noqa: E402
-from approach.planning.plan import inversion_config, make_plan  # noqa: E402
+from approach.planning.identity import inversion_config  # noqa: E402
+from approach.planning.plan import make_plan  # noqa: E402
 from approach.target import prepare_target, write_target  # noqa: E402
 from report import put  # noqa: E402
 

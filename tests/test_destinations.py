@@ -8,7 +8,8 @@ from PIL import Image
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
 from approach.planning.downloads import destinations
-from approach.planning.plan import inversion_config, make_plan
+from approach.planning.identity import inversion_config
+from approach.planning.plan import make_plan
 from approach.trajectories import TrajectoryFile
 
 ORDERS = ["1-2-3", "2-3-1", "3-1-2"]

@@ -18,7 +18,8 @@ from approach.biggan.stand_in import seeded_state
 from approach.errors import UserError
 from approach.inversion import batch, gradient
 from approach.losses.losses import LossValues
-from approach.planning.plan import inversion_config, make_plan
+from approach.planning.identity import inversion_config
+from approach.planning.plan import make_plan
 from helpers.generators import latents, ours, pictures_and_gradients, write_config
 
 

@@ -13,7 +13,8 @@ from approach.pictures.itinerary import NO_SHARES, class_shares, itinerary_plot,
 from approach.pictures.tables import start_rows
 from approach.planning.estimate import setting_units
 from approach.planning.finished import _as_now
-from approach.planning.plan import inversion_config, make_plan
+from approach.planning.identity import inversion_config
+from approach.planning.plan import make_plan
 from approach.target import Target
 from approach.trajectories import read_trajectory, write_trajectories
 from helpers.trajectories import NAMES, random_trajectory

@@ -9,7 +9,8 @@ from PIL import Image
 
 from approach.errors import UserError
 from approach.planning.checks import check_before_jobs
-from approach.planning.plan import inversion_config, make_plan
+from approach.planning.identity import inversion_config
+from approach.planning.plan import make_plan
 from approach.sources import sha256_of
 from approach.trajectories import TrajectoryFile
 from helpers.trajectories import store

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from approach.planning import plan as planning
 from approach.batch_labels import LABEL as BATCH
 from approach.planning.checks import check_before_jobs
 from approach.planning.command_line import check_retyped
 from approach.planning.downloads import DOWNLOADS, picture_file
+from approach.planning.identity import inversion_config
 from approach.planning.live_page import LivePage
 from approach.planning.locks import stale_lock_line
-from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files
+from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files, make_plan
 from approach.devices import gpus_needed
 from approach.digest import code_digest
 from approach.errors import UserError, one_line
@@ -27,7 +27,7 @@ LOOKS_AT_NO_RESULTS = {"verify", "--lint", "--unlock"}
 try:
     if workflow.is_main_process:
         check_retyped(config, sys.argv)
-    PLAN = planning.make_plan(dict(config), ROOT)
+    PLAN = make_plan(dict(config), ROOT)
     IMAGE_THREADS = PLAN.image_threads()
     if workflow.is_main_process and LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         check_before_jobs(PLAN, code_digest(SCRIPTS / "invert.py", SCRIPTS))
@@ -134,7 +134,7 @@ def get_start_files(wildcards):
 
 
 def get_start_config(wildcards):
-    return planning.inversion_config(PLAN.starts[wildcards.start])
+    return inversion_config(PLAN.starts[wildcards.start])
 
 
 def get_start_labels(wildcards):
@@ -148,7 +148,7 @@ def get_start_labels(wildcards):
 
 
 def get_inversion_config(wildcards):
-    return planning.inversion_config(PLAN.settings[wildcards.setting].config)
+    return inversion_config(PLAN.settings[wildcards.setting].config)
 
 
 def get_inversion_labels(wildcards):

@@ -123,7 +123,7 @@ def invert(
 
     Args:
         seeds: the batch.
-        config: plan.inversion_config of the setting.
+        config: planning.identity.inversion_config of the setting.
         code: digest of the code; a checkpoint of other code is not gone on with.
         sources: the files it is made from.
         trajectories: the .safetensors to write.

@@ -66,7 +66,7 @@ def go_on(
         batch_file: the trajectories to be written.
         checkpoint: of the batch.
         seeds: N seeds.
-        config: plan.inversion_config of the setting.
+        config: planning.identity.inversion_config of the setting.
         family: family_of this inversion.
         names: of the generator's classes, by which the log calls them.
 

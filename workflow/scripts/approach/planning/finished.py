@@ -15,8 +15,9 @@ from approach.biggan.config import read_config
 from approach.errors import UserError
 from approach.going_on import MAY_DIFFER, before_of, finished_of, why_not
 from approach.planning.downloads import destinations, picture_file, weights_file
+from approach.planning.identity import inversion_config
 from approach.planning.known import current_sha256
-from approach.planning.plan import Plan, inversion_config
+from approach.planning.plan import Plan
 from approach.target import made_from, prepare_target, write_target
 from approach.trajectories import read_metadata
 

@@ -4,29 +4,27 @@ The Snakefile makes it once per parse. Rules ask it for their files and for the 
 paths are relative to the folder that Snakemake works in.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from approach.biggan.config import read_config
-from approach.errors import UserError
 from approach.own import is_own
 from approach.planning import batches, sweep
-from approach.planning.command_line import finish, read_short_keys, readable_name
+from approach.planning.combinations import check_arrivals, check_combination
+from approach.planning.command_line import finish, read_short_keys
 from approach.planning.downloads import (
     backbone_file,
     destinations,
     needed_downloads,
     picture_file,
-    uses_lpips,
     weights_file,
 )
 from approach.planning.films import film_table
-from approach.planning.own_code import check_own, digests, own_names
-from approach.planning.start_from import is_stored, picture_digest, picture_setting, start_picture, stored
+from approach.planning.identity import start_name
+from approach.planning.own_code import digests
+from approach.planning.start_from import is_stored, picture_setting, start_picture, stored
 from approach.sources import is_url, sha256_of
 from approach.stages import legs_of
 
@@ -60,9 +58,8 @@ class Plan:
     axes: dict
     downloads: dict
     notes: list
-    starts: dict = field(
-        default_factory=dict
-    )  # pictures that are inverted first: the start's name -> its configuration
+    # Pictures that are inverted first: the start's name -> its configuration.
+    starts: dict = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -513,95 +510,3 @@ def make_plan(given: dict, root: Path) -> Plan:
         check_combination(config)
     downloads = needed_downloads([*[setting.config for setting in planned.values()], *starts.values()])
     return Plan(root, base, planned, films, axes, downloads, notes, starts)
-
-
-def check_combination(config: dict) -> None:
-    """Refuse what each key allows but the whole does not.
-
-    Raises:
-        UserError: names the keys and the remedy.
-    """
-    if "discriminator" in config["loss"]["terms"] and config["generator"]["discriminator"] is None:
-        raise UserError(
-            f"loss={config['loss']['name']}: the discriminator belongs to the study generator, and "
-            f"generator={config['generator']['name']} has none; take another loss, or generator=study"
-        )
-    for section in ("panorama", "passes"):
-        unknown = [name for name in config[section]["films"] or [] if name not in config["films"]]
-        if not unknown:
-            continue
-        raise UserError(
-            f"{section}.films: no film '{unknown[0]}' under films:, which has {', '.join(config['films']) or 'none'}"
-        )
-    if len(config["search"]["stages"]) > config["steps"]:
-        raise UserError(
-            f"steps={config['steps']}: search={config['search']['name']} has more stages; give it more steps"
-        )
-    if config["search"]["pool"] > 1 and config["start"]["best_of"] > 1:
-        raise UserError("start.best_of: a search that looks at a pool needs none; take start=random, or search=descent")
-    count = len(destinations(config))
-    if count > 1 and len(config["search"]["stages"]) > 1:
-        raise UserError(
-            f"target: {count} pictures, and search={config['search']['name']} narrows towards one; take search=descent"
-        )
-    if count > config["steps"]:
-        raise UserError(f"steps={config['steps']}: target has {count} pictures; give it more steps")
-    for name in own_names(config):
-        check_own(name)
-    asked = config["passes"]["films"] != [] or config["passes"]["arrivals"]
-    asked = asked or any(film.get("join") == "passes" for film in config["films"].values())
-    if config["latent"]["classes"] == "embedding" and asked and not config["passes"]["free"]:
-        raise UserError(
-            "latent.classes=embedding has no mixtures of classes that a pass could keep to; say passes.free=true"
-        )
-    if config["precision"] == "tf32" and not config["device"].startswith(("cuda", "auto")):
-        raise UserError(f"precision=tf32 is NVIDIA's, and device={config['device']}; take float32 or bf16")
-
-
-def check_arrivals(config: dict, trajectories: int, axes: dict) -> None:
-    """Refuse passes between arrivals of which there are too few, or which different generators make.
-
-    Raises:
-        UserError: says what is wrong.
-    """
-    count = config["passes"]["arrivals"]
-    if min(count, trajectories) < 2:
-        raise UserError(f"passes.arrivals={count}: passes need two arrivals; this run has {trajectories}")
-    if len(axes.get("generator.truncation", [])) > 1:
-        raise UserError("passes.arrivals: generator.truncation is swept, and arrivals of two generators have no passes")
-
-
-def inversion_config(config: dict) -> dict:
-    """What the inversion uses: whatever changes in it asks for other trajectories."""
-    chosen = ("loss", "optimizer", "start", "latent", "search", "steps")
-    chosen += ("precision", "compile", "graphs", "micro_batch", "threads", "device")
-    start = {key: value for key, value in config["start"].items() if key not in ("from", "picture")}
-    optimizer = {key: value for key, value in config["optimizer"].items() if key != "schedule"}
-    several = len(config["target"]["via"]) > 0
-    if optimizer["period"] is None:
-        optimizer.pop("period")
-    if is_stored(config):
-        found = stored(config)
-        start["from"] = f"trajectory:{found.seed}@{found.step}:{found.digest}"
-    elif name := start_name(config):
-        start["from"] = f"picture:{name}"
-    return {
-        "truncation": config["generator"]["truncation"],
-        "perceptual_net": config["perceptual"]["net"] if uses_lpips(config) else None,
-        **({"own": digests(own_names(config))} if own_names(config) else {}),
-        **({"destinations": [picture_digest(one)[:16] for one in destinations(config)]} if several else {}),
-        **{key: config[key] for key in chosen},
-        "start": start,
-        "optimizer": optimizer,
-    }
-
-
-def start_name(config: dict) -> str | None:
-    """The name of the picture that a setting starts at, and of how it is inverted; None where it starts elsewhere."""
-    if start_picture(config) is None:
-        return None
-    inverts = picture_setting(config)
-    said = [picture_digest(inverts), inversion_config(inverts), weights_file(config), inverts["target"]]
-    said[-1] = {key: said[-1][key] for key in ("fit", "focus")}
-    short = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{readable_name(start_picture(config))}-{short}"
