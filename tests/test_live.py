@@ -42,6 +42,9 @@ def fades(target):
 """
 
 
+POINTS = "(lines) => lines.map((line) => line.getAttribute('points'))"
+
+
 def told(path):
     """What a script tells the page."""
     text = path.read_text(encoding="utf-8")
@@ -201,6 +204,23 @@ def test_the_last_line_of_a_log(tmp_path):
     assert last_line(log) == "the \ufffd end"
 
 
+def test_at_the_end_it_leads_to_the_page(page, browser):
+    made = page.folder.parent / "page" / "index.html"
+    made.parent.mkdir()
+    made.write_text("<title>the page</title>")
+    tab = browser.new_page()
+    tab.clock.install()
+    tab.goto((page.folder / "index.html").absolute().as_uri())
+    until(lambda: "Beginning" in tab.locator("#state").inner_text())
+    page.end("done")
+    tab.clock.fast_forward(2000)
+    until(lambda: tab.locator("#to-page").is_visible())
+    assert tab.locator("#to-page").inner_text() == "The page with films and pictures is ready and opens by itself"
+    tab.clock.fast_forward(5000)
+    until(lambda: tab.title() == "the page")
+    tab.close()
+
+
 @pytest.mark.slow
 def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
     """A seed fails, then a job; the page says both, from disk, without a word in the console."""
@@ -232,6 +252,9 @@ def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
         assert "error: ValueError: this term has broken" in failures and "l2+lr~0.05/invert/3.log" in failures
         assert "start 1 stopped at step" in failures and "its loss was no longer a number" in failures
         assert any("start 1 stopped at step" in line for line in words(".batch .warn"))
+        ends = [line.split()[-1] for line in tab.eval_on_selector_all(".batch polyline", POINTS)]
+        across = [float(end.split(",")[0]) for end in ends]
+        assert across[0] == across[2] > across[1], "a curve ends where its start stopped"
         assert complaints == []
         tab.close()
     finally:
