@@ -1,11 +1,14 @@
 """What explains the trajectories: change along them, panorama, itinerary, arrivals, fog."""
 
+import re
 from itertools import pairwise
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from approach.film.fog import fog
@@ -22,7 +25,7 @@ from approach.pictures.itinerary import (
     itinerary_table,
     stacked,
 )
-from approach.pictures.panorama import PALETTES, bare_map, panorama
+from approach.pictures.panorama import PALETTES, bare_map, draw_map, draw_trajectories, panorama
 from approach.pictures.readings import ridge
 from approach.pictures.survey import PROFILE_POINTS, plane, survey
 from approach.planning.films import film_table
@@ -186,6 +189,21 @@ def test_the_panorama_is_drawn_from_the_file_alone(surveyed, tmp_path, colours):
     assert shape[0] == 300 and shape[1] == pytest.approx(200, abs=12)
     tones = [int(part[1:3], 16) for part in PALETTES[colours]]
     assert tones == sorted(tones)
+
+
+def test_relief_and_fog_fill_their_map_in_a_pdf_too(surveyed, tmp_path):
+    figure = Figure(figsize=(5, 5))
+    axis = figure.add_axes((0.1, 0.1, 0.8, 0.8))
+    draw_map(axis, surveyed, "fog")
+    draw_trajectories(axis, surveyed)
+    with mpl.rc_context({"pdf.compression": 0}):
+        figure.savefig(tmp_path / "m.pdf", dpi=300)
+    written = (tmp_path / "m.pdf").read_bytes().decode("latin1")
+    placed = re.findall(r"q ([\d.]+) 0 0 ([\d.]+) ([\d.]+) ([\d.]+) cm /I\d Do", written)
+    map_in_points = axis.get_window_extent().transformed(figure.dpi_scale_trans.inverted()).bounds
+    left, bottom, wide, high = np.array(map_in_points) * 72
+    assert len(placed) == 2
+    assert np.allclose(np.array(placed, float), (wide, high, left, bottom), atol=0.5)
 
 
 # ---------------------------------------------------------------------------------------------------- itinerary

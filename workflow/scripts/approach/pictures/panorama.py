@@ -220,10 +220,11 @@ class Filling(Artist):
         self.set_zorder(zorder)
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw it on whole pixels."""
-        left, bottom, right, top = np.round(self.axes.bbox.extents).astype(int)
+        """Draw it on whole pixels; in a PDF, which counts in points, pictures have more of them."""
+        finer = renderer.get_image_magnification()
+        left, bottom, right, top = np.round(self.axes.bbox.extents * finer).astype(int)
         enlarged = self.picture.resize((right - left, top - bottom), self.resample).convert("RGBA")
-        renderer.draw_image(renderer.new_gc(), left, bottom, np.asarray(enlarged)[::-1])
+        renderer.draw_image(renderer.new_gc(), left / finer, bottom / finer, np.asarray(enlarged)[::-1])
 
 
 def _profile(axis: Axes, found: Mapping[str, np.ndarray], number: int) -> None:
