@@ -19,7 +19,7 @@ from approach.biggan.config import read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.checksums import read_checksums
-from approach.film.probe import read_film
+from approach.film.probe import read_film, read_frames
 from approach.losses.losses import build_loss
 from approach.planning.estimate import Job, benchmark_seconds, run_seconds
 from approach.planning.plan import make_plan
@@ -336,3 +336,21 @@ def test_three_arrivals_chosen_on_the_page_make_their_film(finished, results, br
     assert timing["steps"] == [6, 6, moment] == [max(positions) for positions in timing["positions"]]
     assert read_film(results / "films" / "mine" / "triptych.mp4")["frames"] == 24
     assert "rule invert" not in pasted.stderr
+
+    # Itinerary and poster go on to the arrival; the film's stills end where the last channel arrives.
+    film, files = results / "films" / "mine", ("itinerary.csv", "share/triptych.webm", "share/poster.pdf")
+    wanted = " ".join(str(film.relative_to(finished.folder) / file) for file in files)
+    shell[-1] = shell[-1].replace("snakemake ", f"snakemake {wanted} ", 1)
+    shared = subprocess.run(shell, env=environment, cwd=finished.folder, capture_output=True, text=True, check=False)
+    assert shared.returncode == 0, shared.stderr[-3000:]
+    itinerary = pd.read_csv(film / "itinerary.csv")
+    third = itinerary[itinerary["channel"] == 3]
+    assert set(third["label"].str.partition(", to ")[2]) == {f"step {moment}"}
+    setting, seed = chosen[2].split("/")
+    last = read_trajectory(results / setting / "trajectories" / "0-2.safetensors", int(seed)).classes[-1]
+    assert third["arrival"].max() == pytest.approx(last.max(), abs=1e-5)
+    frames = list(read_frames(film / "triptych.mp4"))
+    arrived = timing["positions"][0].index(6)
+    assert np.array_equal(np.asarray(Image.open(film / "share" / "still-1.png")), frames[0])
+    assert np.array_equal(np.asarray(Image.open(film / "share" / "still-5.png")), frames[arrived])
+    assert read_film(film / "share" / "triptych.webm")["frames"] == 24

@@ -75,6 +75,19 @@ def test_a_poster_is_of_its_size_and_its_text_is_text(tmp_path, monkeypatch):
     assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") == 1 and b"Nach dem Nebel" in printed
 
 
+def test_arrivals_are_told_apart_by_what_tells_them_apart():
+    values = [{"loss": "l2", "lr": rate} for rate in (0.02, 0.05, 0.05)]
+    labels = ["l2 loss, rate 0.02, start 1", "l2 loss, rate 0.05, start 0, to step 20", "l2 loss, rate 0.05, start 2"]
+    channels = [{"label": label, "values": one} for label, one in zip(labels, values, strict=True)]
+    channels[1]["until"] = 20
+    told = [label.partition(", start")[0] for label in labels]
+    assert posters.arrival_labels("trajectory", channels) == told
+    assert posters.arrival_labels("trajectory", channels[1:]) == ["", ""], "two of one setting, apart by their starts"
+    ranks = [{**channels[0], "label": f"{rank}, start 1"} for rank in ("closest", "strangest")]
+    assert posters.arrival_labels("rank", ranks) == ["closest", "strangest"]
+    assert posters.arrival_labels("lr", [{"label": "rate 0.02"}, {"label": "rate 0.05"}]) == ["rate 0.02", "rate 0.05"]
+
+
 def test_a_card_for_links():
     card = posters.card(WORK, noise(3, 16, 16))
     assert card.size == (1200, 630)

@@ -5,17 +5,8 @@ from pathlib import Path
 from approach.files import read_json, read_npz, read_pixels, read_yaml, reading
 from approach.job import job
 from approach.page.page import target_words
-from approach.pictures.poster import card, poster
-from approach.wording import values_words, work_of
-
-
-def label(channel: dict) -> str:
-    """What tells an arrival apart. Starts do not: start 0 beside arrival 1 would look like a mistake."""
-    if choice["vary"] == "seed":
-        return ""
-    # the poster shows arrivals, also where a channel of the film ends sooner
-    return values_words(channel["values"]) if "until" in channel else channel["label"]
-
+from approach.pictures.poster import arrival_labels, card, poster
+from approach.wording import work_of
 
 with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     record = read_yaml(snakemake.input.record)
@@ -42,7 +33,7 @@ with job(snakemake.log[0], f"poster {snakemake.wildcards.film}") as log:
     poster(
         {kind: Path(snakemake.output[kind]) for kind in ("a2", "a3", "pdf")},
         work=work,
-        labels=[label(channel) for channel in channels],
+        labels=arrival_labels(choice["vary"], channels),
         moments=moments,
         steps=stills[channels[0]["setting"]]["steps"].tolist(),
         target=read_pixels(snakemake.input.target),

@@ -14,7 +14,7 @@ from approach.lettering import GROUND, shorten, write
 from approach.lettering import QUIET as DIM
 from approach.pictures.panorama import draw_map, draw_trajectories
 from approach.pictures.plots import INK, QUIET, STYLE
-from approach.wording import Work
+from approach.wording import Work, values_words
 
 A2 = (16.54, 23.39)  # inches; A3 is the same at 1 / sqrt(2)
 SIZES = {"a2": 300.0, "a3": 300 / 2**0.5}  # dots an inch of the A2 figure: 300 an inch on either paper
@@ -37,6 +37,22 @@ LAND = (
 )
 
 
+def arrival_labels(vary: str, channels: Sequence[Mapping]) -> list[str]:
+    """What tells three arrivals apart. Starts do not: "start 0" beside "Arrival 1" would look like a mistake.
+
+    Args:
+        vary: what the film varies.
+        channels: of film.json. One that ends before its arrival has that in its label, but the poster shows arrivals.
+    """
+    if vary == "rank":
+        labels = [channel["label"].partition(", start ")[0] for channel in channels]
+    elif vary in ("seed", "trajectory"):
+        labels = [values_words(channel["values"]) for channel in channels]
+    else:
+        labels = [channel["label"] for channel in channels]
+    return labels if len(set(labels)) > 1 else [""] * len(labels)
+
+
 def poster(
     output: Mapping[str, Path],
     *,
@@ -54,7 +70,7 @@ def poster(
     Args:
         output: a2, a3 (.png) and pdf.
         work: what the work is called.
-        labels: of the three channels.
+        labels: of the three channels (`arrival_labels`).
         moments: each channel's pictures [M, H, W, 3] uint8, from start to arrival.
         steps: the M steps.
         target: uint8 [H, W, 3].
