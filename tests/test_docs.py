@@ -24,6 +24,7 @@ from helpers.runs import count_jobs
 from helpers.trajectories import store
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+WORKFLOW = ROOT / "workflow"
 PAGES.remove("docs/study-generator.md")  # its commands are those of study/Snakefile
 
 
@@ -98,6 +99,12 @@ def test_lines_are_short(page):
     text = re.sub(r"^```.*?^```$|<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.M | re.S)
     long = [line for line in text.splitlines() if len(line) > 120 and not line.strip().startswith(("|", "!"))]
     assert long == []
+
+
+def test_the_rule_graph_and_its_page_name_every_rule():
+    told = "".join((ROOT / "docs" / f"rulegraph.{kind}").read_text() for kind in ("md", "svg"))
+    rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in WORKFLOW.rglob("*.smk")), re.M)
+    assert len(rules) > 40 and not [rule for rule in rules if f"`{rule}`" not in told and f">{rule}<" not in told]
 
 
 def test_the_guide_lists_the_embedded_classes():

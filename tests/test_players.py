@@ -52,7 +52,7 @@ VIDEO = {"frame": "16:9", "fill": "black", "height": 90, "mbit": 1, "preset": "v
 
 @pytest.fixture(scope="module")
 def exhibition(tmp_path_factory):
-    """Films of three screens and a wide one, repeated; line-up clips of 5 s; and the players' folders."""
+    """Films of three screens and a wide one, repeated; line-up clips of twice 5 s; and the players' folders."""
     folder = tmp_path_factory.mktemp("exhibition")
     sources = numbered_channels(folder, FPS, COUNT)
     films, line_ups = {}, {}
@@ -63,9 +63,10 @@ def exhibition(tmp_path_factory):
             look=screen_look(screen, VIDEO, []), codec={**players_codec(VIDEO), "metadata": WORK.metadata},
         )  # fmt: skip
         assert repeat_film(once, films[screen], TIMES) == TIMES * COUNT
-        line_ups[screen] = folder / f"line-up-{screen}.mp4"
+        once, line_ups[screen] = folder / f"once-{screen}.mp4", folder / f"line-up-{screen}.mp4"
         cards = line_up_frames(screen, VIDEO, 5 * FPS, FPS)
-        encode_frames(cards, line_ups[screen], fps=FPS, count=5 * FPS, codec=players_codec(VIDEO))
+        encode_frames(cards, once, fps=FPS, count=5 * FPS, codec=players_codec(VIDEO))
+        repeat_film(once, line_ups[screen], 2)  # in step also where a round ends in the file
     lay_out(folder / "players", films, line_ups, Fraction(TIMES * COUNT, FPS))
     return folder
 
