@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import logging
 import os
 import subprocess
@@ -23,7 +22,7 @@ from approach.inversion.starts import Latents
 from approach.planning.live_page import LivePage, last_line
 from approach.planning.plan import make_plan
 from helpers.closures import SCRIPTS
-from helpers.runs import Workflow
+from helpers.runs import Workflow, told
 
 # A term that is no number for the second of three seeds from some step on, and breaks for a batch of one.
 TERM = """
@@ -43,13 +42,6 @@ def fades(target):
 
 
 POINTS = "(lines) => lines.map((line) => line.getAttribute('points'))"
-
-
-def told(path):
-    """What a script tells the page."""
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith("live({") and text.endswith("});\n")
-    return json.loads(text[5:-3])
 
 
 @pytest.fixture

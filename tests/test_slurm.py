@@ -18,7 +18,7 @@ import pytest
 
 from approach.devices import gpus_needed, resolve_device
 from helpers.paths import ROOT
-from helpers.runs import Workflow, count_jobs
+from helpers.runs import Workflow, count_jobs, told
 
 ETC = Path("/etc/slurm")
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -190,17 +190,28 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
     logs = {batch: cluster.folder / f"logs/cluster/{SETTING}/invert/{batch}.log" for batch in BATCHES}
     batch = until(lambda: next((b for b, log in logs.items() if step_of(log) >= 20), None), "an inversion under way")
     number = until(lambda: job_of(batch), f"the job of {batch}")
+    live = cluster.folder / "results/cluster/live/run.js"
+    # What a job on a node writes into the shared folder, the page reads from there.
+    until(lambda: f"{SETTING}/{batch}" in {one["batch"] for one in told(live)["batches"]}, "the page to show the batch")
+    said_of_it = cluster.folder / FOLDER / "trajectories" / f"{batch}.live.js"
+    until(lambda: 20 <= told(said_of_it)["step"] < 3000, "the job to tell its step")
+    assert told(live)["state"] == "running" and (live.parent / "index.html").is_file()
     assert "gpu" in str({key: value for key, value in jobs()[number].items() if "Tres" in key or "TRES" in key})
     said("scancel", number)
     assert first.wait(600) == 1
     assert jobs()[number]["JobState"] == "CANCELLED"
     assert "the same command goes on from here" in logs[batch].read_text()
+    assert told(live)["state"] == "failed"
+    (failure,) = told(live)["failures"]
+    assert failure["rule"] == "invert" and "the same command goes on from here" in failure["line"]
     assert not (cluster.folder / f"{FOLDER}/trajectories/{batch}.safetensors").exists()
     other = BATCHES[1 - BATCHES.index(batch)]
     assert (cluster.folder / f"{FOLDER}/trajectories/{other}.safetensors").exists()
 
     cluster.done(*ONLY, **KEYS)
     assert "goes on at step" in logs[batch].read_text()
+    assert told(live)["state"] == "done" and told(said_of_it)["step"] == 3000
+    assert f"{SETTING}/{batch}" in {one["batch"] for one in told(live)["finished"]}
     assert [(cluster.folder / batch_file).read_bytes() for batch_file in batches] == wanted
     assert (cluster.folder / FOLDER / "montage.png").exists()
     assert (cluster.folder / "results/cluster/montage.png").exists()

@@ -1,5 +1,6 @@
 """Real Snakemake runs of the project."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -60,3 +61,10 @@ def count_jobs(text: str) -> dict[str, int]:
                 jobs[words[0]] = int(words[1])
     jobs.pop("all", None)
     return jobs
+
+
+def told(path: Path) -> dict:
+    """What a script tells the live page."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("live({") and text.endswith("});\n")
+    return json.loads(text[5:-3])
