@@ -46,6 +46,9 @@ def test_a_moving_picture_fits_into_a_message(sources, tmp_path, monkeypatch):
     with Image.open(output) as picture:
         assert picture.is_animated and picture.n_frames == COUNT // 2
     assert output.stat().st_size < share.MOST_BYTES == 8_000_000
+    # ANMF chunks (RFC 9649): place and size of a frame, each in 24 bits
+    placed = {part[4:16] for part in output.read_bytes().split(b"ANMF")[1:]}
+    assert placed == {bytes(6) + b"".join((side - 1).to_bytes(3, "little") for side in picture.size)}, "all are whole"
     monkeypatch.setattr(share, "MOST_BYTES", output.stat().st_size // 2)
     assert share.moving_picture(film, output, fps=FPS, frames=COUNT) < share.WIDTHS[0]
     monkeypatch.setattr(share, "MOST_BYTES", 100)

@@ -42,6 +42,8 @@ def moving_picture(film: Path, output: Path, *, fps: float, frames: int) -> int:
             loop=0,
             quality=70,
             method=3,
+            kmin=0,  # every picture whole: what is left over from the last one gathers like dust
+            kmax=1,
         )
         if output.stat().st_size <= MOST_BYTES:
             return width
