@@ -265,7 +265,7 @@ class Soak:
         self.server = picture_server(folder / "port")
         (folder / "tiny").mkdir(exist_ok=True)
         words = f"{write_tiny(folder / 'tiny')} {SMALL}"
-        self.keys = {"name": NAME, "loss": "l2", "seeds": 3, "steps": STEPS}
+        self.keys = {"name": NAME, "loss": "l2", "seeds": 3, "seeds_per_job": 3, "steps": STEPS}
         self.keys["target"] = f"http://127.0.0.1:{self.server.server_port}/picture.png"
         self.workflow = Workflow(self.folder, words)
 

@@ -197,7 +197,7 @@ def extended(tmp_path):
 def test_the_worked_example_runs(extended, tiny_words):
     """A term and an optimizer of one's own, and a rule; and an edit of the term inverts its own setting alone."""
     edges, nearest = "results/study/loss~edges+lr~0.01/losses.csv", "results/study/nearest.txt"
-    words = [*("loss=edges,l2", "optimizer=signs", "seeds=3", "steps=2"), f"hydra={tiny_words}"]
+    words = [*("loss=edges,l2", "optimizer=signs", "seeds=3", "steps=2", "seeds_per_job=16"), f"hydra={tiny_words}"]
 
     def run(*options):
         command = [str(SNAKEMAKE), *options, "--cores", "2", "--config", *words]

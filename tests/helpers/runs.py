@@ -18,7 +18,8 @@ class Workflow:
         self.folder, self.words = folder, words
 
     def command(self, *options: str, hydra: str = "", **config) -> list[str]:
-        """What is run; config are short keys."""
+        """What is run; config are short keys. All seeds are inverted in one job unless they say otherwise."""
+        config = {"seeds_per_job": 16, **config}
         keys = [f"{key}={value}" for key, value in config.items()]
         given = [*keys, f"hydra={self.words} {hydra}".rstrip()]
         profile = ROOT / "profiles" / "default"

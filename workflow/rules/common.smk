@@ -13,7 +13,13 @@ from approach.planning.downloads import DOWNLOADS, picture_file
 from approach.planning.identity import inversion_config
 from approach.planning.live_page import LivePage
 from approach.planning.locks import stale_lock_line
-from approach.planning.plan import EXHIBITION_FILES, SETTING, generator_files, make_plan
+from approach.planning.plan import (
+    EXHIBITION_FILES,
+    SETTING,
+    generator_files,
+    image_threads,
+    make_plan,
+)
 from approach.devices import gpus_needed
 from approach.digest import code_digest
 from approach.errors import UserError, one_line
@@ -28,7 +34,7 @@ try:
     if workflow.is_main_process:
         check_retyped(config, sys.argv)
     PLAN = make_plan(dict(config), ROOT)
-    IMAGE_THREADS = PLAN.image_threads()
+    IMAGE_THREADS = image_threads(PLAN.base)
     if workflow.is_main_process and LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         check_before_jobs(PLAN, code_digest(SCRIPTS / "invert.py", SCRIPTS))
         if locked := stale_lock_line():

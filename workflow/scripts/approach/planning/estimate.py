@@ -19,7 +19,7 @@ from approach.biggan.config import read_config
 from approach.going_on import before_of
 from approach.job import duration
 from approach.planning.downloads import uses_lpips
-from approach.planning.plan import Plan, Setting
+from approach.planning.plan import Plan, Setting, image_threads
 from approach.sources import is_url
 from approach.stages import units_of
 from approach.trajectories import read_metadata
@@ -30,14 +30,14 @@ PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
 EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
 FORWARD = 0.85  # of it that images reach which are only shown
-STEP = 0.04  # core-seconds of a step beside its products, however many seeds it has
+STEP = 0.015  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
 UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
 # Core-seconds on a core that multiplies REFERENCE 10^9 numbers a second; what computes images comes on top.
 REFERENCE = 95
 TINY = 0.4  # a job that reads, writes and imports no heavy package
 JOBS = {
-    **{"invert": 5.0, "invert_start": 5.0, "render": 1.7, "survey": 1.7, "stills": 1.3, "frame_distance": 1.7},
+    **{"invert": 3.0, "invert_start": 3.0, "render": 1.7, "survey": 1.7, "stills": 1.3, "frame_distance": 1.7},
     **{"passes": 2.5, "encode": 1.2, "exhibition": 1.5, "line_up": 1.5, "panorama": 2.3, "itinerary": 0.9},
     **{"gather_losses": 0.8, "page": 1.0},
 }
@@ -369,8 +369,9 @@ def towards_biggan(plan: Plan) -> list[str]:
     picture = plan.base["target"]["picture"]
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
-    architecture = asdict(read_config(plan.root / "resources/biggan/biggan-deep-256.json"))
-    speeds, cores = machine_gigaflops(), min(plan.base["threads"], os.cpu_count() or 1)
+    larger = {"config": plan.root / "resources/biggan/biggan-deep-256.json"}
+    architecture = asdict(read_config(larger["config"]))
+    speeds, cores = machine_gigaflops(), min(image_threads(plan.base | {"generator": larger}), os.cpu_count() or 1)
     low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), min(speeds)))
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [

@@ -4,12 +4,14 @@ The Snakefile makes it once per parse. Rules ask it for their files and for the 
 paths are relative to the folder that Snakemake works in.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from approach.biggan.config import read_config
+from approach.devices import gpus_needed
 from approach.own import is_own
 from approach.planning import batches, sweep
 from approach.planning.combinations import check_arrivals, check_combination
@@ -42,6 +44,7 @@ class Setting:
 
 
 SMALL = 64  # pixels of an image's side
+TOGETHER = 16  # seeds
 SCREENS = ("left", "centre", "right", "wide")
 EXHIBITION_FILES = [f"{screen}.{form}" for screen in SCREENS for form in ("mov", "mp4")]
 EXHIBITION_FILES += [f"line-up-{screen}.mp4" for screen in SCREENS]
@@ -179,10 +182,6 @@ class Plan:
         config = self.settings[setting].config
         files = {**generator_files(config), **self.loss_files(config["loss"]["terms"])}
         return files | self.destination_files(setting)
-
-    def image_threads(self) -> int:
-        """Threads of a job that makes images: one where they are small, since two would wait for each other."""
-        return 1 if read_config(self.base["generator"]["config"]).output_dim <= SMALL else 2
 
     def all_inversion_files(self) -> dict[str, str]:
         """What the inversions of all settings are made from; of what they differ in, the first setting's."""
@@ -460,6 +459,17 @@ def discriminator_files(config: dict) -> dict[str, str]:
     return {"discriminator": weights, "discriminator_config": str(Path(weights).with_suffix(".json"))}
 
 
+def image_threads(config: dict) -> int:
+    """Threads of a job that makes images: one where they are small, since two would wait for each other."""
+    return 1 if read_config(config["generator"]["config"]).output_dim <= SMALL else 2
+
+
+def seeds_together(config: dict) -> int:
+    """Seeds of a new inversion job, where nobody said: many share a device, but two jobs of a core each two cores."""
+    alone = config["threads"] == 1 and not gpus_needed(config["device"])
+    return min(TOGETHER, math.ceil(len(config["seeds"]) / 2)) if alone else TOGETHER
+
+
 def make_plan(given: dict, root: Path) -> Plan:
     """Plan a run from what came after --config.
 
@@ -476,6 +486,7 @@ def make_plan(given: dict, root: Path) -> Plan:
     for composed, chosen in points:
         config = sweep.validate(finish(composed, literal, root))
         check_combination(config)
+        config["threads"] = config["threads"] or image_threads(config)
         values = sweep.axis_values(config, chosen)
         settings[sweep.setting_id(values)] = (values, config)
     base = next(iter(settings.values()))[1]
@@ -488,7 +499,7 @@ def make_plan(given: dict, root: Path) -> Plan:
             batches.plan_batches(
                 batches.found_batches(folder / key),
                 config["seeds"],
-                config["seeds_per_job"],
+                config["seeds_per_job"] or seeds_together(config),
                 partial(batches.has_other_steps, folder / key, config["steps"]),
             ),
         )

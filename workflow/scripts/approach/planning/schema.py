@@ -313,7 +313,12 @@ class Config(Section):
     credit: Said = key("a line of credits, for the same places")
     licence: Said = key("under which the work may be used, for the same places")
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = key("the seeds; N means seeds 0 to N-1", min_length=1)
-    seeds_per_job: int = key("seeds inverted together in one job", "seeds", ge=1, le=4096)
+    seeds_per_job: int | None = key(
+        "seeds inverted together in one job; null: 16, or half of them where a job takes one core",
+        "seeds",
+        ge=1,
+        le=4096,
+    )
     steps: int = key("optimiser updates per inversion", "steps", ge=1, le=1_000_000)
     overwrite: bool = key("allow replacing finished trajectories of the same name by others")
     track: Literal["none", "tensorboard", "mlflow", "trackio"] = key(
@@ -322,7 +327,9 @@ class Config(Section):
     device: str = key(
         "auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
-    threads: int = key("torch's threads in an inversion job", "threads", ge=1, le=1024)
+    threads: int | None = key(
+        "torch's threads in an inversion job; null: 2, or 1 for images of at most 64 px", "threads", ge=1, le=1024
+    )
     precision: Literal["float32", "tf32", "bf16", "float64"] = key("arithmetic of an inversion's generator and loss")
     compile: Literal["auto", "always", "never"] = key(
         "torch.compile for inversions; auto: where it saves time within the remaining steps"
