@@ -21,12 +21,12 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from approach.loading import open_generator  # noqa: E402
 from approach.losses.loading import open_loss  # noqa: E402
-from approach.pictures.survey import survey  # noqa: E402
+from approach.pictures.survey import MEASURED, PAIRS, PROFILE_POINTS, survey  # noqa: E402
 from approach.trajectories import read_trajectory  # noqa: E402
 from report import put  # noqa: E402
 
 PAGE = ROOT / "docs" / "pictures.md"
-GRIDS = (17, 33, 48, 65, 97)
+GRIDS = (17, 25, 33, 48, 65, 97)
 
 
 def off(coarse: dict, fine: dict) -> float:
@@ -55,16 +55,15 @@ def measured(name: str) -> str:
         found[grid] = survey(generator, loss, [(each.z, each.classes) for each in trajectories], grid)
         rows.append((grid, time.monotonic() - wall, time.process_time() - processor))
         print(rows[-1], flush=True)
+    profiles = len(PAIRS) * len(range(0, PROFILE_POINTS, MEASURED))
     lines = [
-        "| `panorama.grid` | points | seconds | processor seconds | off the finest, of its range |",
+        "| `panorama.grid` | points | seconds | processor seconds | off the finest at most, of its range |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
     for grid, wall, processor in rows:
         height, width = found[grid]["surface"].shape
-        share = f"{off(found[grid], found[GRIDS[-1]]):.1%}" if grid != GRIDS[-1] else ""
-        lines.append(
-            f"| {grid} | {width} x {height} + {found[grid]['profiles'].size} | {wall:.0f} | {processor:.1f} | {share} |"
-        )
+        share = f"{off(found[grid], found[GRIDS[-1]]):.1%}".replace("%", " %") if grid != GRIDS[-1] else ""
+        lines.append(f"| {grid} | {width} x {height} + {profiles} | {wall:.1f} | {processor:.1f} | {share} |")
     said = f"Generator {config['generator']['name']}, loss {config['loss']['name']}, two threads; "
     return "\n".join([*lines, "", f"{said}load average at the end {os.getloadavg()[0]:.1f}."])
 
