@@ -32,7 +32,7 @@ import torch
 def fades(target):
     calls = []
     def term(images):
-        calls.append(time.sleep(0.05))
+        calls.append(time.sleep(0.12))  # so slow that a page which looks every two seconds sees it
         if len(calls) > 25 and len(images) == 1:
             raise ValueError("this term has broken")
         gone = float("nan") if len(calls) > 25 else 0.0
@@ -166,6 +166,17 @@ def test_the_run_tells_stages_and_what_failed(page):
     ]
 
 
+def test_batches_are_told_in_order(page):
+    for number, (setting, seeds) in enumerate([("lr~0.1", "0"), ("lr~0.05", "10-11"), ("lr~0.05", "2")]):
+        page.handle(job(number, "invert", setting=setting, seeds=seeds))
+        file = Path("results/live") / setting / "trajectories" / f"{seeds}.live.js"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("live({});")
+    page._write()
+    shown = [one["words"] for one in told(page.folder / "run.js")["batches"]]
+    assert shown == ["rate 0.05, start 2", "rate 0.05, starts 10-11", "rate 0.1, start 0"]
+
+
 def test_what_is_tried_once_more_has_not_failed(page):
     left = page.folder.parent / "loss~l2+lr~0.05" / "trajectories" / ".0-1.live.js.part"
     left.parent.mkdir(parents=True)
@@ -236,6 +247,10 @@ def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
         until(lambda: tab.wait_for_timeout(300) or any("left" in line for line in words(".batch.now .numbers")))
         assert tab.locator(".batch.now img").first.evaluate("(img) => img.naturalWidth") >= 2 * 96
         assert tab.locator(".batch.now polyline").count() >= 3
+        label, tile = (
+            tab.locator(f".batch.now .sheet {part}").first.bounding_box() for part in (".seeds span:last-child", "img")
+        )
+        assert label["y"] + label["height"] <= tile["y"] + tile["height"] + 1, "every row beside its label"
         assert tab.locator("#target img").evaluate("(img) => img.naturalWidth") == 32
         run.wait(timeout=240)
         until(lambda: tab.wait_for_timeout(300) or "Stopped" in " ".join(words("#state")))

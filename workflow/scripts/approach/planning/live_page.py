@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from approach.batch_labels import members
 from approach.errors import UserError, one_line
 from approach.live import SUFFIX, batch_of, part_of, tell
 from approach.planning.plan import Plan
@@ -118,7 +119,7 @@ class LivePage(logging.Handler):
             logger.warning("the live page stands still: %s", one_line(error))
 
     def _data(self) -> dict:
-        batches = [job for job in self.running.values() if "trajectories" in job]
+        batches = sorted((job for job in self.running.values() if "trajectories" in job), key=_place)
         told = [job for job in batches if _written(_live_file(job)) >= self.began]
         page = Path(self.plan.results) / "page" / "index.html"
         return {
@@ -159,6 +160,11 @@ class LivePage(logging.Handler):
                 self.failures[f"{job['trajectories']}/{seed}"] = {**job, "line": f"start {seed} {line}"}
 
 
+def _place(job: dict) -> tuple[str, int]:
+    """Where a batch stands among others: by its setting, then by its first seed."""
+    return str(job["trajectories"].parent), members(job["trajectories"].stem)[0]
+
+
 def _written(file: Path) -> float:
     """When a file was written; long ago where there is none."""
     try:
@@ -174,7 +180,9 @@ def _live_file(job: dict) -> Path:
 def _words(wildcards: dict[str, str]) -> str:
     """A job's wildcards in words; the experiment's name is known."""
     words = {key: setting_words(value) if key in ("setting", "film") else value for key, value in wildcards.items()}
-    return ", ".join(f"starts {word}" if key == "seeds" else word for key, word in words.items() if key != "name")
+    if "seeds" in words:
+        words["seeds"] = f"start{'' if words['seeds'].isdigit() else 's'} {words['seeds']}"
+    return ", ".join(word for key, word in words.items() if key != "name")
 
 
 def _failure(job: dict) -> dict[str, str]:
