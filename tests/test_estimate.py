@@ -24,7 +24,7 @@ def summary(plan):
 
 
 def write(folder, batch, text):
-    file = folder / "benchmarks/study/loss~l2+lr~0.05/invert" / f"{batch}.tsv"
+    file = folder / "benchmarks/study/loss~l2+lr~0.2/invert" / f"{batch}.tsv"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 KEYS = {"name": "table", "loss": "l2", "seeds": 3, "steps": 4, "target": "target.png"}
 LIBRARY = "workflow/scripts/approach"
-FILM = "results/table/films/starts+loss~l2+lr~0.05"
+FILM = "results/table/films/starts+loss~l2+lr~0.2"
 
 
 class Copy(Workflow):
@@ -268,7 +268,7 @@ def test_a_package_version(with_conda, environment):
 
 
 def test_a_deleted_product(finished):
-    sheet = finished.folder / "results/table/loss~l2+lr~0.05/montage.png"
+    sheet = finished.folder / "results/table/loss~l2+lr~0.2/montage.png"
     away = sheet.rename(sheet.with_suffix(".away"))
     try:
         assert finished.planned(**KEYS) == jobs(f"montage {CHECKED}")

@@ -421,5 +421,5 @@ def axis_values(config: dict, chosen: dict[str, object]) -> dict[str, object]:
 
 
 def setting_id(values: dict[str, object]) -> str:
-    """Name a setting, and its folder: "loss~lpips+lr~0.05", then further swept keys."""
+    """Name a setting, and its folder: "loss~lpips+lr~0.2", then further swept keys."""
     return "+".join(f"{key}~{value_text(value)}" for key, value in values.items())
