@@ -266,9 +266,9 @@ class Pool:
 
 
 def plain(steps: int = 300, *, pick: int = 1, **changes) -> Pool:
-    """Gradient descent from one start, or from the nearest of `pick`; today's defaults unless changed."""
-    today = {"lr": 0.05, "classes": "softmax", "warmup": 0.05, "decay": 0.25}
-    return Pool(pool=pick, stages=((1, steps),), **{**today, **changes})
+    """Gradient descent from one start, or from the nearest of `pick`; the defaults of November 2026 unless changed."""
+    defaults = {"lr": 0.05, "classes": "softmax", "warmup": 0.05, "decay": 0.25}
+    return Pool(pool=pick, stages=((1, steps),), **{**defaults, **changes})
 
 
 def classify(landscape: Landscape, which: Tensor, seeds: Sequence[int]) -> Tensor:
