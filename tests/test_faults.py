@@ -124,7 +124,7 @@ def test_finished_trajectories_are_counted_and_named_before_they_are_replaced(he
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hydra", ["video.fps=20", "metrics=[l2]", "seeds_per_job=1", "montage.tile=64", "lr=0.05,0.1"])
+@pytest.mark.parametrize("hydra", ["video.fps=20", "metrics=[l2]", "seeds_per_job=1", "montage.tile=64", "lr=0.2,0.1"])
 def test_what_replaces_no_trajectory_is_not_refused(here, root, hydra):
     keys = dict([hydra.split("=")]) if hydra.startswith("lr") else {}
     plan_of(here, root, "" if keys else hydra, **keys)

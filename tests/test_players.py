@@ -181,6 +181,15 @@ def test_a_film_with_sound_is_not_repeated(exhibition, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["heard.mp4"]
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:1000], lambda data: bytes(1000) + data, lambda data: b""])
+def test_a_broken_film_is_not_repeated(exhibition, tmp_path, damage):
+    broken = tmp_path / "left.mp4"
+    broken.write_bytes(damage((exhibition / "left.mp4").read_bytes()))
+    with pytest.raises(UserError, match=r"left\.mp4 holds no pictures: delete it, it is made again"):
+        repeat_film(broken, tmp_path / "hours.mp4", 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["left.mp4"]
+
+
 def test_hours_in_films():
     assert [repeats(4, 126), repeats(4, 14400), repeats(0, 126), repeats(0.01, 36)] == [115, 1, 1, 1]
 

@@ -130,7 +130,7 @@ VALUES = {
     "the fog": ({}, "video.fog=0.5", f"render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
-    "one more rate": ({"lr": "0.05,0.1"}, "", f"{INVERTED} plot_metrics"),
+    "one more rate": ({"lr": "0.2,0.1"}, "", f"{INVERTED} plot_metrics"),
     "one more seed": ({"seeds": "0,1,2,7"}, "", f"invert {TABLES} {STILLS} {MEASURED} starts {TOLD}"),
     "one seed fewer": ({"seeds": "0,1"}, "", f"{TABLES} {STILLS} {MEASURED} starts {TOLD}"),
 }

@@ -82,11 +82,13 @@ def repeat_film(source: Path, output: Path, times: int) -> int:
 def _read_head(film, source: Path) -> bytes:
     """All that stands before the pictures; the file is left where they begin."""
     begin = 0
-    while header := film.read(8):
+    while len(header := film.read(8)) == 8:
         size, kind = struct.unpack(">I4s", header)
         if kind == b"mdat":
             film.seek(0)
             return film.read(begin)
+        if size < 8:
+            break
         begin += size
         film.seek(begin)
     raise UserError(f"{source} holds no pictures: delete it, it is made again")
