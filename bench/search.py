@@ -60,7 +60,7 @@ STAGES = ((24, 30), (12, 40), (6, 70), (2, 200), (1, 200))
 HALVING = Pool(pool=480, stages=STAGES)
 
 METHODS: dict[str, Search] = {
-    # plain gradient descent: today's defaults, and what else they could be, at 300 units each
+    # plain gradient descent: the defaults until 26 November 2026 (rate 0.05), and what else they could be, at 300 units
     "descent": plain(),
     "descent lr 0.1": plain(lr=0.1),
     "descent lr 0.2": plain(lr=0.2),

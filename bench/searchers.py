@@ -266,7 +266,10 @@ class Pool:
 
 
 def plain(steps: int = 300, *, pick: int = 1, **changes) -> Pool:
-    """Gradient descent from one start, or from the nearest of `pick`; the defaults of November 2026 unless changed."""
+    """Gradient descent from one start, or from the nearest of `pick`.
+
+    The rate is 0.05 unless changed, the default until 26 November 2026.
+    """
     defaults = {"lr": 0.05, "classes": "softmax", "warmup": 0.05, "decay": 0.25}
     return Pool(pool=pick, stages=((1, steps),), **{**defaults, **changes})
 

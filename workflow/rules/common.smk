@@ -34,7 +34,7 @@ try:
     if workflow.is_main_process:
         check_retyped(config, sys.argv)
     PLAN = make_plan(dict(config), ROOT)
-    IMAGE_THREADS = image_threads(PLAN.base)
+    IMAGE_THREADS = image_threads(PLAN.base["generator"]["config"])
     if workflow.is_main_process and LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         check_before_jobs(PLAN, code_digest(SCRIPTS / "invert.py", SCRIPTS))
         if locked := stale_lock_line():

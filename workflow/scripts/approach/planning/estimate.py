@@ -369,9 +369,9 @@ def towards_biggan(plan: Plan) -> list[str]:
     picture = plan.base["target"]["picture"]
     own = is_url(picture) or not picture.endswith("resources/study/target.png")
     words = ["experiment=wanderer", *([f"target={picture}"] if own else [])]
-    larger = {"config": plan.root / "resources/biggan/biggan-deep-256.json"}
-    architecture = asdict(read_config(larger["config"]))
-    speeds, cores = machine_gigaflops(), min(image_threads(plan.base | {"generator": larger}), os.cpu_count() or 1)
+    file = plan.root / "resources/biggan/biggan-deep-256.json"
+    architecture = asdict(read_config(file))
+    speeds, cores = machine_gigaflops(), min(image_threads(file), os.cpu_count() or 1)
     low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), min(speeds)))
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [

@@ -459,9 +459,9 @@ def discriminator_files(config: dict) -> dict[str, str]:
     return {"discriminator": weights, "discriminator_config": str(Path(weights).with_suffix(".json"))}
 
 
-def image_threads(config: dict) -> int:
+def image_threads(architecture: Path | str) -> int:
     """Threads of a job that makes images: one where they are small, since two would wait for each other."""
-    return 1 if read_config(config["generator"]["config"]).output_dim <= SMALL else 2
+    return 1 if read_config(architecture).output_dim <= SMALL else 2
 
 
 def seeds_together(config: dict) -> int:
@@ -486,7 +486,7 @@ def make_plan(given: dict, root: Path) -> Plan:
     for composed, chosen in points:
         config = sweep.validate(finish(composed, literal, root))
         check_combination(config)
-        config["threads"] = config["threads"] or image_threads(config)
+        config["threads"] = config["threads"] or image_threads(config["generator"]["config"])
         values = sweep.axis_values(config, chosen)
         settings[sweep.setting_id(values)] = (values, config)
     base = next(iter(settings.values()))[1]
