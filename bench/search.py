@@ -7,9 +7,10 @@ Targets: a painting, the embedded study, samples of the generator itself, and pi
 Each method makes eight independent runs towards each target; a run's result at a budget is the nearest point that it
 saw, measured once more in float32. A unit is an image forward and backward; an image forward alone is a third.
 
-A piece is a method, an objective and some targets. Its rows are added to --table when it is done, and a row that is
-there is not computed again: the bench goes on wherever it was stopped, takes tables of other machines (--merge), and
-leaves out what would not be done within --seconds. bench/search_report.py makes the page of the table.
+A piece is a method, an objective and some targets. Its rows are added to --table when it is done, and a run whose rows
+are there is not made again: the bench goes on wherever it was stopped, adds to fewer --runs, takes tables of other
+machines (--merge), and leaves out what would not be done within --seconds. bench/search_report.py makes the page of the
+table.
 """
 
 import argparse
@@ -153,9 +154,10 @@ def agenda(names: list[str]) -> list[Piece]:
 
     every, both_tens, ten = some(20, 10), some(10, 10), some(4, 4)
     candidates = [name for name in METHODS if name.startswith("descent ") and " and " not in name]
-    parts = [name for name in METHODS if name.startswith("halving,") or name.startswith("descent and ")]
+    parts = [name for name in METHODS if name.startswith(("halving,", "descent and ")) and name != "halving, lr 0.2"]
     plan = [
         Piece("halving", every, 2_400),
+        Piece("halving, lr 0.2", every, 2_400),
         Piece("descent", every, 2_700),
         Piece("pix2latent BasinCMA", ten, 21_600),
         *(Piece(name, both_tens, 300) for name in candidates),
@@ -220,13 +222,14 @@ class Table:
         for row in rows:
             self.note(row)
 
-    def lacks(self, piece: Piece, runs: int) -> list[str]:
-        """The targets of a piece that are not done, at any of its budgets."""
-        return [
-            target for target in piece.targets
-            if any(len(self.runs.get((piece.objective, piece.method, target, budget), ())) < runs
-                   for budget in piece.budgets)
-        ]  # fmt: skip
+    def lacks(self, piece: Piece, runs: int) -> dict[str, set[int]]:
+        """The targets of a piece that are not done, with the runs that are missing at any of its budgets."""
+        missing = {
+            target: {run for run in range(runs) for budget in piece.budgets
+                     if run not in self.runs.get((piece.objective, piece.method, target, budget), ())}
+            for target in piece.targets
+        }  # fmt: skip
+        return {target: which for target, which in missing.items() if which}
 
 
 def key_of(row: dict) -> Key:
@@ -234,23 +237,25 @@ def key_of(row: dict) -> Key:
     return row["objective_name"], row["method"], row["target"], int(row["budget"])
 
 
-def searched(piece: Piece, targets: list[str], runs: int, seat: Seat | Landscape) -> tuple[Tensor, Tensor, Tensor]:
-    """Values and points of all runs and repeats, and which target each is of.
+def searched(
+    piece: Piece, targets: list[str], runs: list[int], seat: Seat | Landscape
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and points of the runs and their repeats, and which target each is of.
 
     A run's repeats are seeded alike for all methods and targets, so that their starts can be compared in pairs.
     """
-    seeds = [1_000 * run + repeat for _ in targets for run in range(runs) for repeat in range(piece.repeats)]
+    seeds = [1_000 * run + repeat for _ in targets for run in runs for repeat in range(piece.repeats)]
     places = torch.tensor([seat.names.index(target) for target in targets], device=seat.device)
-    which = places.repeat_interleave(runs * piece.repeats)
+    which = places.repeat_interleave(len(runs) * piece.repeats)
     return *METHODS[piece.method].search(seat, which, seeds), which
 
 
 def measured(
-    piece: Piece, targets: list[str], runs: int, found: tuple[Tensor, Tensor, Tensor], landscape: Landscape,
-    yardstick: Yardstick,
+    piece: Piece, targets: list[str], runs: list[int], found: tuple[Tensor, Tensor, Tensor],
+    landscape: Landscape, yardstick: Yardstick,
 ) -> tuple[list[dict], Tensor]:  # fmt: skip
     """The rows of a piece for some targets, and the points [rows, 256] that they are about."""
-    values, points, which = (part.view(len(targets) * runs, piece.repeats, *part.shape[1:]) for part in found)
+    values, points, which = (part.view(len(targets) * len(runs), piece.repeats, *part.shape[1:]) for part in found)
     rows, chosen, goals = [], [], []
     for budget, times in piece.budgets.items():
         nearest = values[:, :times].argmin(1)
@@ -259,7 +264,7 @@ def measured(
         rows += [
             {"objective_name": piece.objective, "method": piece.method, "target": target, "run": run, "budget": budget,
              "units": round(times * METHODS[piece.method].cost)}
-            for target in targets for run in range(runs)
+            for target in targets for run in runs
         ]  # fmt: skip
     metrics = yardstick.measure(landscape, torch.cat(chosen), torch.cat(goals))
     for row, values_of in zip(rows, metrics, strict=True):
@@ -280,7 +285,7 @@ class Bench:
     until: float
     points: dict[str, Tensor] = field(default_factory=dict)
     meeting: Meeting = field(default_factory=Meeting)
-    open: dict[int, tuple[Piece, list[str], Seat]] = field(default_factory=dict)
+    open: dict[int, tuple[Piece, list[str], list[int], Seat]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -303,30 +308,32 @@ class Bench:
 
     def chunks(self, piece: Piece) -> list[list[str]]:
         """The targets that a piece lacks, `together` at a time."""
-        targets = self.table.lacks(piece, self.runs)
+        targets = list(self.table.lacks(piece, self.runs))
         return [targets[first : first + self.together] for first in range(0, len(targets), self.together)]
 
     def width(self) -> int:
         """Rows that the open pieces put into a round, at most."""
-        return sum(len(targets) * piece.width * self.runs for piece, targets, _ in self.open.values())
+        return sum(len(targets) * piece.width * len(runs) for piece, targets, runs, _ in self.open.values())
 
     def begin(self, piece: Piece, targets: list[str]) -> None:
         """Begin a piece, for as many of its targets as there is time for."""
-        targets = [target for target in targets if target in self.table.lacks(piece, self.runs)]
+        lacking = self.table.lacks(piece, self.runs)
+        targets = [target for target in targets if target in lacking]
+        runs = sorted(set().union(*(lacking[target] for target in targets)))
         if self.units and self.until < float("inf") and targets:
-            owed = sum(piece.units(len(some), self.runs) - seat.units for piece, some, seat in self.open.values())
+            owed = sum(
+                piece.units(len(some), len(theirs)) - seat.units for piece, some, theirs, seat in self.open.values()
+            )
             fits = (self.until - time.monotonic()) * self.units / self.seconds - max(0.0, owed)
-            targets = targets[: max(0, int(len(targets) * fits / piece.units(len(targets), self.runs)))]
+            targets = targets[: max(0, int(len(targets) * fits / piece.units(len(targets), len(runs))))]
         if not targets:
             return
-        seat = self.meeting.open(
-            self.landscapes[piece.objective], lambda seat: searched(piece, targets, self.runs, seat)
-        )
-        self.open[id(seat)] = piece, targets, seat
+        seat = self.meeting.open(self.landscapes[piece.objective], lambda seat: searched(piece, targets, runs, seat))
+        self.open[id(seat)] = piece, targets, runs, seat
 
-    def end(self, piece: Piece, targets: list[str], seat: Seat) -> None:
+    def end(self, piece: Piece, targets: list[str], runs: list[int], seat: Seat) -> None:
         """Measure what a piece found, and write it down."""
-        rows, chosen = measured(piece, targets, self.runs, seat.result, seat.landscape, self.yardstick)
+        rows, chosen = measured(piece, targets, runs, seat.result, seat.landscape, self.yardstick)
         self.table.add([row for row in rows if row["run"] not in self.table.runs.get(key_of(row), set())])
         for row, point in zip(rows, chosen, strict=True):
             if row["run"] == 0:
