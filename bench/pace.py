@@ -2,10 +2,10 @@
 
 Takes the first film of results/NAME and times it anew: 10 seconds at 25 frames a second without easing, holds or
 return, at equal steps and at equal perceived change, on a common clock and on each channel's own. Every frame is
-rendered, and each is compared with the next as it stands: root mean square (what the timing equalises, though on
-smaller pictures), and two distances that the timing knows nothing of: the L1 of Laplacian pyramids and, where a file
-with the LPIPS backbone is given, LPIPS. In the table: the coefficient of variation over the film, of each channel and
-of the three channels' mean, each first divided by its sum.
+rendered, and each is compared with the next as it stands: root mean square (what the timing equalises, though by
+sketches of the steps), and two distances that the timing knows nothing of: the L1 of Laplacian pyramids and, where a
+file with the LPIPS backbone is given, LPIPS. In the table: the coefficient of variation over the film, of each channel
+and of the three channels' mean, each first divided by its sum.
 """
 
 import json
@@ -19,7 +19,6 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from approach.film.frame_distance import frame_distances  # noqa: E402
 from approach.film.render import render_frames  # noqa: E402
 from approach.film.timing import distances, film_timing  # noqa: E402
 from approach.loading import open_generator  # noqa: E402
@@ -77,14 +76,14 @@ def measured(name: str, backbone: str | None) -> str:
     trajectories = [read_trajectory(ROOT / channel["trajectory"], channel["seed"]) for channel in channels]
     generator = open_generator(files, trajectories[0].metadata["truncation"], "cpu")
     network = Perceptual("squeeze", backbone) if backbone else None
-    changes = [frame_distances(generator, each.z, each.classes) for each in trajectories]
+    sketches = [each.sketches for each in trajectories]
     steps = [len(each.z) - 1 for each in trajectories]
     lines = [
         "| film | distance from frame to frame | channel 1 | channel 2 | channel 3 | mean of the shares |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for title, time in FILMS.items():
-        timing = film_timing({**VIDEO, **time}, steps, changes)
+        timing = film_timing({**VIDEO, **time}, steps, sketches)
         found = []
         for trajectory, positions in zip(trajectories, timing["positions"], strict=True):
             frames = np.stack(list(render_frames(generator, trajectory.z, trajectory.classes, positions)))

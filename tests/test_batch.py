@@ -256,7 +256,8 @@ def test_the_survivor_has_its_whole_trajectory_and_the_dropped_are_told(sources,
     dropped = file.metadata["dropped"]
     assert [[step for _, step, _ in one] for one in dropped] == [[2, 5], [2, 5]]
     with safe_open(tmp_path / "0-1.safetensors", framework="np") as data:
-        assert set(data.keys()) == {"0.z", "0.class_embedding", "1.z", "1.class_embedding"}
+        parts = ("z", "class_embedding", "sketches")
+        assert set(data.keys()) == {f"{seed}.{part}" for seed in (0, 1) for part in parts}
     config = read_config(tiny / "config.json")
     embedding = read_weights(tiny / "generator.safetensors", config)["embeddings.weight"]
     names = class_names(tiny / "classes.json", config)

@@ -189,7 +189,9 @@ def file(tmp_path):
     """A small trajectory file."""
     path = tmp_path / "0-1.safetensors"
     values = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
-    write_trajectories(path, [0, 1], values, values, {"seeds": [0, 1], "status": ["ok"] * 2, "last_step": [2, 2]})
+    write_trajectories(
+        path, [0, 1], values, values, values, {"seeds": [0, 1], "status": ["ok"] * 2, "last_step": [2, 2]}
+    )
     return path
 
 

@@ -319,7 +319,7 @@ def test_checkpoints(data, signed):
 
 
 def trajectory_bytes():
-    latents = np.zeros((2, 3, 128), np.float32), np.zeros((2, 3, 5), np.float32)
+    latents = [np.zeros((2, 3, numbers), np.float32) for numbers in (128, 5, 512)]
     file = Path("made.safetensors")
     write_trajectories(file, [0, 1], *latents, {"seeds": [0, 1], "status": ["ok", "ok"], "last_step": [2, 2]})
     return file.read_bytes()

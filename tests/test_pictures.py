@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from approach.film.fog import fog
-from approach.film.frame_distance import STRIDE, frame_distances
-from approach.film.render import render_frames
+from approach.film.render import conditioning_at, render_frames
 from approach.film.timing import distances, film_timing
 from approach.losses.losses import LossValues, build_loss
 from approach.pictures.arrivals import arrivals_sheet, arrivals_table, film_line
@@ -29,6 +28,7 @@ from approach.pictures.panorama import PALETTES, bare_map, draw_map, draw_trajec
 from approach.pictures.readings import ridge
 from approach.pictures.survey import PROFILE_POINTS, plane, survey
 from approach.planning.films import film_table
+from approach.sketch import NUMBERS, SIDE, sketch
 from approach.target import Target
 from helpers.generators import Smooth, StandIn
 from helpers.tables import trajectory_table
@@ -51,13 +51,19 @@ def second_distance(frames):
     return np.array(found)
 
 
+def sketches_of(generator, z, classes):
+    """As an inversion records them."""
+    with torch.no_grad():
+        return sketch(generator(conditioning_at(generator, z, classes, range(len(z))))).numpy()
+
+
 @pytest.mark.parametrize("clock", ["own", "common"])
 def test_equal_change_is_seen_as_equal_change(clock, record_property):
     generator = Smooth()
     trajectories = [slowing_trajectory(seed) for seed in range(3)]
-    changes = [frame_distances(generator, *one) for one in trajectories]
+    sketches = [sketches_of(generator, *one) for one in trajectories]
     video = {"fps": 25, "seconds": 9.6, "hold": 0, "ease": 0, "loop": False, "time": "perceived", "clock": clock}
-    film = film_timing(video, [STEPS] * 3, changes)
+    film = film_timing(video, [STEPS] * 3, sketches)
     even = film_timing({**video, "time": "steps"}, [STEPS] * 3)
     assert film["frames"] == 240
     spread = {"perceived": [], "steps": []}
@@ -82,13 +88,17 @@ def test_equal_change_is_seen_as_equal_change(clock, record_property):
     assert before > 0.8
 
 
-def test_rushing_steps_are_looked_at_more_closely():
-    found = frame_distances(Smooth(32), *slowing_trajectory(0))
-    steps = np.arange(STEPS + 1)
-    assert found["pictures"].dtype == np.float16 and found["pictures"].shape[1:] == (32, 32, 3)
-    assert np.isin([*steps[::STRIDE], STEPS], found["positions"]).all() and (np.diff(found["positions"]) > 0).all()
-    per_step = np.histogram(found["positions"], bins=steps)[0]
-    assert per_step[:5].mean() > 4 * per_step[-20:].mean()
+@pytest.mark.parametrize("size", [8, 20, SIDE, 2 * SIDE])
+def test_sketches_are_as_far_apart_as_pictures_and_mix_as_they_do(size):
+    images = torch.rand(40, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = sketch(images)
+    assert found.shape == (40, NUMBERS) and found.dtype == torch.float16
+    assert torch.equal(found[7:8], sketch(images[7:8]))
+    small = torch.nn.functional.adaptive_avg_pool2d(images, min(SIDE, size))
+    ratios = distances(found.numpy()) / distances(small.numpy())
+    assert abs(ratios.mean() - 1) < 0.02 and ratios.std() < 0.05
+    between = sketch(torch.lerp(images[0], images[1], 0.3)[None])[0]
+    assert torch.allclose(between.float(), torch.lerp(found[0].float(), found[1].float(), 0.3), atol=0.01)
 
 
 # ---------------------------------------------------------------------------------------------------- panorama

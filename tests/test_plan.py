@@ -70,13 +70,11 @@ def test_a_rank_reads_the_table_and_named_members_their_files(root):
     assert plan.named_batches(L2_FILM) == plan.candidate_batches(L2_FILM) != []
 
 
-def test_captions_and_perceived_time_need_more(root, plan):
-    captioned = planned(root, hydra="video.captions=[loss] video.time=perceived")
+def test_captions_need_more(root, plan):
+    captioned = planned(root, hydra="video.captions=[loss]")
     assert captioned.caption_losses(L2_FILM) == [f"results/plan/{SETTINGS[0]}/losses.csv"]
-    folder = f"results/plan/films/{L2_FILM}"
-    assert captioned.frame_distances(L2_FILM) == [f"{folder}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
-    bare = planned(root, hydra="video.captions=[] video.time=steps")
-    assert bare.caption_losses(L2_FILM) == bare.frame_distances(L2_FILM) == []
+    bare = planned(root, hydra="video.captions=[]")
+    assert bare.caption_losses(L2_FILM) == []
     assert captioned.caption_settings(L2_FILM) == [SETTINGS[0]] and bare.caption_settings(L2_FILM) == []
 
 
@@ -85,7 +83,6 @@ def test_a_film_s_own_video_is_its_own(root):
     plan = planned(root, hydra=f"{words} films.mine.video.time=steps")
     assert plan.video("mine") == {**plan.base["video"], "seconds": 30.0, "fog": 0.5, "time": "steps"}
     assert plan.video(L2_FILM) == plan.base["video"]
-    assert plan.frame_distances("mine") == [] != plan.frame_distances(L2_FILM)
     assert "target" in plan.frame_files("mine") and "target" not in plan.frame_files(L2_FILM)
 
 
@@ -265,7 +262,7 @@ def test_trajectories_of_another_target_are_found_in_any_setting(root, anywhere)
         file = Path(plan.batch_files(setting)[0])
         file.parent.mkdir(parents=True)
         arrays = np.zeros((3, 2, 4), np.float32)
-        write_trajectories(file, [0, 1, 2], arrays, arrays, {"seeds": [0, 1, 2], "made_from": made_from})
+        write_trajectories(file, [0, 1, 2], arrays, arrays, arrays, {"seeds": [0, 1, 2], "made_from": made_from})
     with pytest.raises(UserError, match=r"made from another target than target\.png is now: .*overwrite=true"):
         check_before_jobs(plan)
     check_before_jobs(planned(root, target="target.png", overwrite=True))

@@ -29,7 +29,7 @@ def test_jobs_take_turns_on_the_gpu(tmp_path, profile):
 
 def test_the_jobs_that_compute_on_the_gpu_ask_for_it(workflow):
     keys = {"name": "card", "loss": "l2", "seeds": 3, "steps": 2, "hydra": "video.time=perceived"}
-    on_card = {"invert", "stills", "survey", "render", "frame_distance"}
+    on_card = {"invert", "stills", "survey", "render"}
     for device, wanted in (("cuda", on_card), ("cpu", set())):
         text = workflow.done("-n", device=device, **keys)
         _, *parts = re.split(r"^(?:local)?rule (\w+):$", text.stdout + text.stderr, flags=re.MULTILINE)

@@ -35,7 +35,7 @@ def fabricate(workflow: Workflow) -> None:
         elif path.suffix != ".safetensors":
             path.touch()
     outcome = {"seeds": [0, 1, 2], "status": ["ok"] * 3, "last_step": [4] * 3}
-    latents = np.zeros((3, 5, 128)), np.zeros((3, 5, 5))
+    latents = [np.zeros((3, 5, numbers)) for numbers in (128, 5, 512)]
     batch = workflow.folder / "results/told/loss~l2+lr~0.2/trajectories/0-2.safetensors"
     write_trajectories(batch, [0, 1, 2], *latents, outcome)
     workflow.done("--touch", **KEYS)

@@ -121,7 +121,7 @@ def test_a_free_embedding_has_no_shares_and_its_pool_is_told(tmp_path):
     search = {"name": "halving", "pool": 8, "stages": [[2, 1], [1, 1]]}
     metadata = {"seeds": [4], "status": ["ok"], "last_step": [6], "latent": {"classes": "embedding"}, "search": search,
                 "orders": [5], "dropped": [[[3, 2, 0.5]]]}  # fmt: skip
-    write_trajectories(tmp_path / "4.safetensors", [4], z[None], np.repeat(z[None], 1, axis=0), metadata)
+    write_trajectories(tmp_path / "4.safetensors", [4], z[None], np.repeat(z[None], 1, axis=0), z[None], metadata)
     trajectory = read_trajectory(tmp_path / "4.safetensors", 4)
     kept, dropped = start_rows([trajectory], NAMES)
     assert set(kept) == {"seed", "z_norm", "begins", "order", "dropped_at", "dropped_loss"}

@@ -25,7 +25,8 @@ def fabricate(folder, seeds=(0, 2)):
         ]
         pd.DataFrame(steps).to_csv(files["losses"][-1], index=False)
         metadata = {"seeds": list(seeds), "status": ["ok", "failed"], "last_step": [1, 0]}
-        write_trajectories(files["trajectories"][-1], list(seeds), np.zeros((2, 2, 128)), np.ones((2, 2, 1)), metadata)
+        latents = [np.zeros((2, 2, numbers)) for numbers in (128, 1, 512)]
+        write_trajectories(files["trajectories"][-1], list(seeds), *latents, metadata)
         images = np.arange(2 * 3)[:, None].reshape(2, 3, 1, 1, 1) * np.ones((1, 1, 4, 4, 3)) + 10 * place
         stills[setting] = folder / f"{place}.npz"
         write_stills(stills[setting], list(seeds), [0, 1, 2], images.astype(np.uint8))

@@ -46,5 +46,6 @@ def store(folder, seeds, steps=6, generator=None, **metadata):
     z, classes = (np.stack(part) for part in zip(*(random_trajectory(steps, seed) for seed in seeds), strict=True))
     made = {"seeds": seeds, "steps": steps, "status": ["ok"] * len(seeds), "last_step": [steps] * len(seeds)}
     made |= {"latent": {"classes": "softmax"}, "truncation": 1.0, "made_from": {"generator": {"sha256": generator}}}
-    write_trajectories(file, seeds, z, classes, {**made, **metadata})
+    sketches = z[:, :, :8]  # what changes with the latents
+    write_trajectories(file, seeds, z, classes, sketches, {**made, **metadata})
     return file

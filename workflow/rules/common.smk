@@ -211,14 +211,6 @@ def get_caption_losses(wildcards):
     return PLAN.caption_losses(wildcards.film)
 
 
-def get_frame_distances(wildcards):
-    return PLAN.frame_distances(wildcards.film)
-
-
-def get_parts(wildcards):
-    return PLAN.parts(wildcards.film)
-
-
 def frames_files(paths):
     """Lossless files of frames: kept, so that captions and codec only encode again, or temporary where asked."""
     return paths if PLAN.base["video"]["keep_frames"] else temp(paths)

@@ -30,41 +30,10 @@ rule choose:
         "../scripts/choose.py"
 
 
-rule frame_distance:
-    input:
-        **generator_files(PLAN.base, "architecture", "weights"),
-        choice="results/{name}/films/{film}/film.json",
-        trajectories=get_shown_batches,
-    output:
-        distances=expand(
-            "results/{{name}}/films/{{film}}/frame-distance-{channel}.npz",
-            channel=[1, 2, 3],
-        ),
-    log:
-        "logs/{name}/films/{film}/frame-distance.log",
-    benchmark:
-        "benchmarks/{name}/films/{film}/frame-distance.tsv"
-    priority: FILM_FIRST
-    conda:
-        "../envs/show.yaml"
-    threads: IMAGE_THREADS
-    resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPUS,
-    params:
-        parts=get_parts,
-        device=PLAN.base["device"],
-        code=get_code("frame_distance"),
-    script:
-        "../scripts/frame_distance.py"
-
-
 rule timing:
     input:
         choice="results/{name}/films/{film}/film.json",
         trajectories=get_shown_batches,
-        distances=get_frame_distances,
     output:
         timing="results/{name}/films/{film}/timing.json",
     log:

@@ -14,9 +14,9 @@ from approach.film.captions import channel_losses
 from approach.job import job
 from approach.loading import open_generator
 from approach.losses.loading import open_loss
-from approach.roads.passes import values_at
+from approach.roads.passes import values_and_sketches_at
 from approach.roads.passes_file import read_passes
-from approach.roads.ring import join_ring, pass_latents, ring_rows, straight
+from approach.roads.ring import join_ring, pass_latents, ring_rows, ring_sketches, straight
 from approach.trajectories import class_part, read_trajectory, write_trajectories
 
 with job(snakemake.log[0], f"ring {snakemake.wildcards.film}") as log:
@@ -59,9 +59,11 @@ with job(snakemake.log[0], f"ring {snakemake.wildcards.film}") as log:
             passes = [pass_latents(found, first // 2, ways[first][0].shape[1]) for first in pairs]
         way, stops, told = join_ring(ways[own], passes, [member["label"] for member in members[own]])
         between = [step for step, said in enumerate(told) if said["member"] is None]
-        crossed = values_at(generator, loss, conditioning(*(array[between] for array in way))).tolist()
-        rows += ring_rows(channel["seed"], told, way[1], logged[own], crossed, names)
-        whole.append(way)
+        crossed = conditioning(*(array[between] for array in way))
+        values, sketches = values_and_sketches_at(generator, loss, crossed)
+        rows += ring_rows(channel["seed"], told, way[1], logged[own], values.tolist(), names)
+        known = [one.sketches for one in trajectories[own]]
+        whole.append((*way, ring_sketches(told, known, sketches.cpu().numpy())))
         log.info("channel %d: %d steps, %d of them between trajectories", number + 1, len(told) - 1, len(between))
     pd.DataFrame(rows).to_csv(snakemake.output.table, index=False)
     steps = len(whole[0][0]) - 1
@@ -74,5 +76,5 @@ with job(snakemake.log[0], f"ring {snakemake.wildcards.film}") as log:
         "truncation": truncation,
         "latent": {"classes": "embedding" if part == "class_embedding" else "softmax"},
     }
-    z, classes = (np.stack(arrays) for arrays in zip(*whole, strict=True))
-    write_trajectories(Path(snakemake.output.trajectories), metadata["seeds"], z, classes, metadata)
+    stacked = (np.stack(arrays) for arrays in zip(*whole, strict=True))
+    write_trajectories(Path(snakemake.output.trajectories), metadata["seeds"], *stacked, metadata)

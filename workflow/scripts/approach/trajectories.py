@@ -23,7 +23,7 @@ LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One inversion. z [S+1, 128] and classes: what the generator received at each step.
+    """One inversion. z [S+1, 128] and classes: what the generator received at each step; sketches: what it showed.
 
     classes are probabilities [S+1, C], or the class embedding [S+1, 128] itself where `embedded`.
     """
@@ -31,6 +31,7 @@ class Trajectory:
     seed: int
     z: np.ndarray
     classes: np.ndarray
+    sketches: np.ndarray  # [S+1, 512] float16, of the pictures (sketch.sketch)
     status: str  # "ok", or "failed" where loss or gradient stopped being finite
     last_step: int
     metadata: dict
@@ -46,7 +47,9 @@ def class_part(metadata: dict) -> str:
     return "class_embedding" if metadata.get("latent", {}).get("classes") == "embedding" else "classes"
 
 
-def write_trajectories(path: Path, seeds: list[int], z: np.ndarray, classes: np.ndarray, metadata: dict) -> None:
+def write_trajectories(
+    path: Path, seeds: list[int], z: np.ndarray, classes: np.ndarray, sketches: np.ndarray, metadata: dict
+) -> None:
     """Write a batch's trajectories: the same bytes for the same trajectories.
 
     Args:
@@ -54,12 +57,14 @@ def write_trajectories(path: Path, seeds: list[int], z: np.ndarray, classes: np.
         seeds: N seeds.
         z: [N, S+1, 128].
         classes: [N, S+1, C], probabilities, or the class embedding where metadata's latent.classes says so.
+        sketches: [N, S+1, 512] of the pictures.
         metadata: plain values, stored as JSON; status and last_step are lists in the order of seeds.
     """
     tensors = {}
     for row, seed in enumerate(seeds):
         tensors[f"{seed}.z"] = np.ascontiguousarray(z[row], dtype=np.float32)
         tensors[f"{seed}.{class_part(metadata)}"] = np.ascontiguousarray(classes[row], dtype=np.float32)
+        tensors[f"{seed}.sketches"] = np.ascontiguousarray(sketches[row], dtype=np.float16)
     sums = {name: hashlib.sha256(tensor).hexdigest() for name, tensor in tensors.items()}
     metadata = {**metadata, "tensors_sha256": sums, "header_sha256": UNSIGNED}
     data = save(tensors, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
@@ -119,15 +124,16 @@ class TrajectoryFile:
             UserError: the file does not hold that seed.
         """
         outcome = self.outcome(seed)
+        names = [f"{seed}.{part}" for part in ("z", class_part(self.metadata), "sketches")]
         try:
             with safe_open(self.path, framework="np") as file:
-                z, classes = file.get_tensor(f"{seed}.z"), file.get_tensor(f"{seed}.{class_part(self.metadata)}")
+                tensors = [file.get_tensor(name) for name in names]
         except (OSError, SafetensorError) as error:
             raise _without(self.path, seed, error) from None
-        for name, tensor in ((f"{seed}.z", z), (f"{seed}.{class_part(self.metadata)}", classes)):
+        for name, tensor in zip(names, tensors, strict=True):
             if hashlib.sha256(np.ascontiguousarray(tensor)).hexdigest() != self.metadata["tensors_sha256"].get(name):
                 raise _damaged(self.path, f"the latents of seed {seed} are not what was written")
-        return Trajectory(seed, z, classes, *outcome, self.metadata)
+        return Trajectory(seed, *tensors, *outcome, self.metadata)
 
 
 def read_metadata(path: Path) -> dict:

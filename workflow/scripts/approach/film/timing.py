@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -40,12 +41,12 @@ def progress(video: dict) -> np.ndarray:
 
 
 def distances(pictures: np.ndarray) -> np.ndarray:
-    """Root mean square difference of each picture to the next: [P, ...] to [P - 1]."""
+    """Root mean square difference of each picture, or its sketch, to the next: [P, ...] to [P - 1]."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return np.sqrt(np.square(np.diff(flat, axis=0)).mean(axis=1)).astype(float)
 
 
-def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> np.ndarray:
+def equal_change(trajectories: Sequence[np.ndarray], count: int) -> np.ndarray:
     """Moments between which the picture changes equally, for one trajectory or for several on a common clock.
 
     What is made equal is the difference of one frame to the next itself, not the length of the curve between them:
@@ -53,26 +54,23 @@ def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> n
     change.
 
     Args:
-        trajectories: {positions [P], pictures [P, ...]} each (`frame_distance.frame_distances`).
+        trajectories: the sketches [S+1, D] of each one's pictures, step by step (`sketch.sketch`); between two steps
+            they are mixed linearly.
         count: how many moments.
 
     Returns:
         [count] fractional steps, from 0 to the longest trajectory's last; equal steps where nothing changes.
     """
-    last = max(one["positions"][-1] for one in trajectories)
+    last = max(map(len, trajectories)) - 1
     even = np.linspace(0, last, count)
-    lengths = [float(distances(one["pictures"]).sum()) for one in trajectories]
-    moving = [
-        (one["positions"], _products(one["pictures"]), length)
-        for one, length in zip(trajectories, lengths, strict=True)
-        if length > 0
-    ]
+    lengths = [float(distances(one).sum()) for one in trajectories]
+    moving = [(length, _products(one)) for length, one in zip(lengths, trajectories, strict=True) if length > 0]
     if not moving:
         return even
-    moving.sort(key=lambda one: one[2])  # sums depend on their order: the same three in another film, the same moments
+    moving.sort(key=itemgetter(0))  # sums depend on their order: the same three in another film, the same moments
     at, best, best_spread = even, even, np.inf
     for done in range(ROUNDS):
-        change = np.mean([_distances_at(known, of, at) / length for known, of, length in moving], axis=0)
+        change = np.mean([_change(products, at) / length for length, products in moving], axis=0)
         spread = change.std() / change.mean()
         if spread < best_spread:
             best, best_spread = at, spread
@@ -87,9 +85,7 @@ def equal_change(trajectories: Sequence[dict[str, np.ndarray]], count: int) -> n
     return best
 
 
-def ring_positions(
-    video: dict, stops: Sequence[int], changes: Sequence[dict[str, np.ndarray]] | None = None
-) -> np.ndarray:
+def ring_positions(video: dict, stops: Sequence[int], sketches: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """The step of a ring that each frame shows. The film rests at every stop, and its last frame is its first.
 
     Equal change is sought between two stops at a time, so that no stop is passed over where pictures come back to what
@@ -98,8 +94,7 @@ def ring_positions(
     Args:
         video: as in `progress`; `seconds` is what a trajectory takes on average, with the way to the next one.
         stops: the steps of starts and arrivals, rising from 0: four for every two trajectories, and the last step.
-        changes: how the picture changes along each ring (`frame_distance.frame_distances`), one or several that share
-            a clock; without them frames show equal steps.
+        sketches: as in `equal_change`, of one ring or several that share a clock; without them frames show equal steps.
 
     Returns:
         One float64 a frame.
@@ -112,14 +107,16 @@ def ring_positions(
     moving = round(len(legs) / 2 * video["seconds"] * fps) - (not held)  # the first frame is one of the rest
     if moving < len(legs):
         raise UserError(f"video.seconds={video['seconds']} at video.fps={fps} is too short for a ring: lengthen it")
-    parts = [[_leg(one, *leg) for leg in legs] for one in changes or []]
-    lengths = [[float(distances(part["pictures"]).sum()) for part in one] for one in parts] or [np.diff(stops)]
+    parts = [[one[begin : end + 1] for begin, end in legs] for one in sketches or []]
+    lengths = [[float(distances(part).sum()) for part in one] for one in parts] or [np.diff(stops)]
     for _ in range(SHARINGS if parts else 1):
         shares = np.mean([np.divide(one, max(np.sum(one), 1e-12)) for one in lengths], axis=0)
         counts = 1 + np.diff(np.round(np.cumsum([0, *shares]) / shares.sum() * (moving - len(legs)))).astype(int)
         if parts:
             known = [equal_change(leg, count + 1) for leg, count in zip(zip(*parts, strict=True), counts, strict=True)]
-            lengths = [[_change(part, at).sum() for part, at in zip(one, known, strict=True)] for one in parts]
+            lengths = [
+                [_change(_products(part), at).sum() for part, at in zip(one, known, strict=True)] for one in parts
+            ]
         else:
             known = [np.linspace(0, end - begin, count + 1) for (begin, end), count in zip(legs, counts, strict=True)]
     positions = [np.full(max(1, held), float(stops[0]))]
@@ -135,7 +132,7 @@ def ring_positions(
 def film_timing(
     video: dict,
     steps: Sequence[int],
-    changes: Sequence[dict[str, np.ndarray]] | None = None,
+    sketches: Sequence[np.ndarray] | None = None,
     stops: Sequence[int] | None = None,
 ) -> dict:
     """The clock of a film: what every later stage needs to know about time.
@@ -146,21 +143,18 @@ def film_timing(
     Args:
         video: as in `progress`, with `time` (steps | perceived) and `clock` (common | own).
         steps: the last step that each channel shows.
-        changes: how each channel's picture changes (`frame_distance.frame_distances`); needed for perceived time.
+        sketches: as in `equal_change`, of each channel; needed for perceived time.
         stops: of a ring, the steps at which every channel rests.
 
     Returns:
         {fps, frames, time, clock, steps, positions: a list of `frames` floats a channel}.
     """
     time, clock = video.get("time", "steps"), video.get("clock", "common")
-    if time == "perceived" and changes is None:
-        raise ValueError("video.time=perceived needs the pictures along each trajectory")
+    if time == "perceived" and sketches is None:
+        raise ValueError("video.time=perceived needs the sketches of each trajectory")
+    shown = [one[: last + 1] for one, last in zip(sketches or [], steps, strict=bool(sketches))]
 
-    if changes:
-        ends = zip(changes, steps, strict=True)
-        changes = [_leg(change, 0, last) if last < change["positions"][-1] else change for change, last in ends]
-
-    def moments(of: Sequence[dict[str, np.ndarray]], last: int) -> np.ndarray:
+    def moments(of: Sequence[np.ndarray], last: int) -> np.ndarray:
         if stops:
             return ring_positions(video, stops, of if time == "perceived" else None)
         share = progress(video)
@@ -170,10 +164,10 @@ def film_timing(
         return np.interp(share, np.linspace(0, 1, count), equal_change(of, count))
 
     if clock == "own":
-        alone = [[change] for change in changes] if changes else [[]] * len(steps)
+        alone = [[one] for one in shown] or [[]] * len(steps)
         positions = [moments(of, last) for of, last in zip(alone, steps, strict=True)]
     else:
-        common = moments(changes or [], max(steps))
+        common = moments(shown, max(steps))
         positions = [np.minimum(common, last) for last in steps]
     return {
         "fps": video["fps"],
@@ -185,41 +179,23 @@ def film_timing(
     }
 
 
-def _leg(change: dict[str, np.ndarray], begin: int, end: int) -> dict[str, np.ndarray]:
-    """The part of a trajectory's change between two steps, its positions counted from the first of them."""
-    where, pictures = change["positions"], change["pictures"].reshape(len(change["positions"]), -1)
-    inside = (where > begin) & (where < end)
-    ends = []
-    for place in (begin, end):
-        after = int(np.clip(np.searchsorted(where, place), 1, len(where) - 1))
-        share = (place - where[after - 1]) / (where[after] - where[after - 1])
-        ends.append((1 - share) * pictures[after - 1] + share * pictures[after])
-    positions = np.concatenate([[begin], where[inside], [end]]) - begin
-    return {"positions": positions, "pictures": np.concatenate([ends[:1], pictures[inside], ends[1:]])}
+def _products(sketches: np.ndarray) -> np.ndarray:
+    """The mean product of every two steps' sketches, [S+1, S+1]: all that distances between mixtures of them need."""
+    centred = sketches.astype(np.float64) - sketches.mean(axis=0, dtype=np.float64)
+    return centred @ centred.T / centred.shape[1]
 
 
-def _change(change: dict[str, np.ndarray], at: np.ndarray) -> np.ndarray:
-    """How much the picture changes from each moment to the next."""
-    return _distances_at(change["positions"], _products(change["pictures"]), at)
+def _change(products: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """How much the picture changes from each moment [M] to the next; after the last step no more.
 
-
-def _products(pictures: np.ndarray) -> np.ndarray:
-    """The mean product of every two pictures, [P, P]: all that distances between mixtures of them need."""
-    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
-    flat -= flat.mean(axis=0)
-    return flat @ flat.T / flat.shape[1]
-
-
-def _distances_at(known: np.ndarray, products: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """`distances` of the pictures at any moments [M]; between two of the `known` moments [P] they are mixed linearly.
-
-    A frame and its follower are mixtures of two pictures each, so their distance is a form of four pictures' products.
+    A frame and its follower are mixtures of two steps each, so their distance is a form of four steps' products.
     """
-    after = np.clip(np.searchsorted(known, at, side="right"), 1, max(1, len(known) - 1))
-    before = after - 1
-    after = np.minimum(after, len(known) - 1)
-    share = np.clip((at - known[before]) / np.maximum(known[after] - known[before], 1e-12), 0, 1)
-    which, weights = np.stack([before, after], axis=1), np.stack([1 - share, share], axis=1)
+    last = len(products) - 1
+    places = np.minimum(at, last)
+    before = np.minimum(places.astype(int), max(0, last - 1))
+    share = places - before
+    which = np.stack([before, np.minimum(before + 1, last)], axis=1)
+    weights = np.stack([1 - share, share], axis=1)
     which = np.concatenate([which[:-1], which[1:]], axis=1)
     weights = np.concatenate([-weights[:-1], weights[1:]], axis=1)
     squares = np.einsum("mi,mj,mij->m", weights, weights, products[which[:, :, None], which[:, None, :]])

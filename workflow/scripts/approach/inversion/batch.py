@@ -167,7 +167,8 @@ def invert(
             "arrival_loss_float32": arrival_losses(state, weights, architecture, config, sources, decisions),
         }
         write_log(log_table, seeds, state, columns(config["loss"]), names)
-        write_trajectories(trajectories, seeds, state.z.cpu().numpy(), state.classes.cpu().numpy(), metadata)
+        shown = (part.cpu().numpy() for part in (state.z, state.classes, state.sketches))
+        write_trajectories(trajectories, seeds, *shown, metadata)
 
 
 def fingerprint_of(seeds: list[int], config: dict, code: str, digests: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ from approach.biggan.sampling import truncated_normal
 from approach.inversion.gradient import Evaluation, build_evaluate
 from approach.inversion.starts import Latents
 from approach.own import load_own
+from approach.sketch import NUMBERS, sketch
 from approach.stages import rate_at
 
 FIXED_COLUMNS = ("lr_z", "lr_classes", "gradient_norm", "z_norm", "class_entropy", "top_class", "seconds")
@@ -27,14 +28,15 @@ class State:
     """All that an inversion is between two steps; a checkpoint holds exactly this.
 
     N members, one a seed or several (search.py), S steps, C class values (probabilities, or the embedding's), K columns
-    (loss, its terms, FIXED_COLUMNS). Rows of z, classes and log before `step` are final; there are as many as the
-    search's stage needs. alive [N] bool; last_step [N] is the last step with a finite loss (S for one that never
-    failed).
+    (loss, its terms, FIXED_COLUMNS). Rows of z, classes, sketches and log before `step` are final; there are as many
+    as the search's stage needs. alive [N] bool; last_step [N] is the last step with a finite loss (S for one that
+    never failed).
     """
 
     step: int
     z: Tensor  # [N, S+1, z_dim]
     classes: Tensor  # [N, S+1, C]
+    sketches: Tensor  # [N, S+1, NUMBERS] float16, of the images
     log: Tensor  # [N, S+1, K]
     alive: Tensor
     last_step: Tensor
@@ -66,6 +68,7 @@ class State:
             step=0,
             z=start.z.new_zeros(n, rows, z_dim),
             classes=start.z.new_zeros(n, rows, start.logits.shape[1]),
+            sketches=torch.zeros(n, rows, NUMBERS, dtype=torch.float16, device=device),
             log=torch.full((n, rows, columns), math.nan, dtype=start.z.dtype, device=device),
             alive=torch.ones(n, dtype=torch.bool, device=device),
             last_step=torch.full((n,), steps, device=device),
@@ -86,6 +89,7 @@ class State:
             step=self.step,
             z=self.z.to(device),
             classes=self.classes.to(device),
+            sketches=self.sketches.to(device),
             log=self.log.to(device),
             alive=self.alive.to(device),
             last_step=self.last_step.to(device),
@@ -168,7 +172,8 @@ def descend(
             stood = freeze_failed(state, step, latents, before, found, norm)
             if step >= state.kept:
                 values = [found.total, *found.terms.values(), lr_z, lr_classes, norm]
-                write_row(state, step, latents, stood, values, generator.embedding if classes == "embedding" else None)
+                embedding = generator.embedding if classes == "embedding" else None
+                write_row(state, step, latents, stood, found.images, values, embedding)
             before = Latents(latents.z.detach().clone(), latents.logits.detach().clone())
             if step < steps:
                 take_step(adam, (lr_z, lr_classes))
@@ -259,21 +264,28 @@ def keep_where(kept: Tensor, latents: Latents, otherwise: Latents) -> None:
 
 
 def write_row(
-    state: State, step: int, latents: Latents, classes: Tensor, values: list, embedding: Tensor | None = None
+    state: State,
+    step: int,
+    latents: Latents,
+    classes: Tensor,
+    images: Tensor,
+    values: list,
+    embedding: Tensor | None = None,
 ) -> None:
-    """Record a step's latents and logged values; a failed member repeats its last finite row in the log.
+    """Record a step's latents, pictures and logged values; a failed member repeats its last finite row in the log.
 
     Args:
         state: gets the row.
         step: the row's number.
         latents: z [N, z_dim] is recorded.
         classes: [N, C] probabilities, or the class embedding [N, E] where it moves freely.
+        images: [N, 3, S, S]; their sketches are recorded, and where one is not finite, the last that was.
         values: the log's columns up to the gradient norm, each [N] or one number; the others are computed here, but
             for the seconds, which are not over yet.
         embedding: of the classes, [E, classes], where the class embedding moves freely: it has no entropy then, and
             the top class is the one whose embedding is nearest.
     """
-    state.z[:, step], state.classes[:, step] = latents.z, classes
+    state.z[:, step], state.classes[:, step], state.sketches[:, step] = latents.z, classes, sketch(images)
     if embedding is None:
         entropy, top = torch.special.entr(classes).sum(1), classes.argmax(1)
     else:
@@ -283,6 +295,8 @@ def write_row(
     if step:
         stopped = step > state.last_step
         state.log[:, step] = torch.where(stopped[:, None], state.log[:, step - 1], state.log[:, step])
+        shown = torch.isfinite(state.sketches[:, step]).all(1)
+        state.sketches[:, step] = torch.where(shown[:, None], state.sketches[:, step], state.sketches[:, step - 1])
 
 
 def take_step(adam: torch.optim.Optimizer, rates: tuple[float, float]) -> None:

@@ -43,7 +43,7 @@ def family_of(config: dict, code: str, digests: dict[str, str]) -> str:
 
 def write_end(checkpoint: Path, state: State, decisions: dict, config: dict, family: str) -> None:
     """Keep what goes on with a finished batch needs beside its trajectories and its log: a hundredth of their size."""
-    nothing = {name: getattr(state, name)[:, :0].clone() for name in ("z", "classes", "log")}
+    nothing = {name: getattr(state, name)[:, :0].clone() for name in ("z", "classes", "sketches", "log")}
     end = replace(state, previous=state.latents, **nothing)
     write_checkpoint(checkpoint.with_suffix(".end"), end, {"config": config, "decisions": decisions}, family)
 
@@ -139,6 +139,7 @@ def _joined(sources: dict[int, Finished], seeds: list[int], config: dict, names:
         trajectory = files[one.files].trajectory(seeds[place])
         state.z[place, : done + 1] = torch.from_numpy(trajectory.z.copy())
         state.classes[place, : done + 1] = torch.from_numpy(trajectory.classes.copy())
+        state.sketches[place, : done + 1] = torch.from_numpy(trajectory.sketches.copy())
         state.log[place, : done + 1] = logs[one.files][seeds[place]].to(state.log)
     rates = learning_rates(done, steps, config["optimizer"], config["latent"]["classes"] != "fixed")
     lr_z = width.index("lr_z")

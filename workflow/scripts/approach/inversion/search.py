@@ -165,7 +165,7 @@ def drop(state: State, members: int, rows: int, seeds: int) -> None:
 def take(state: State, index: Tensor, rows: int) -> None:
     """Keep the members at index, in place, with room for so many rows."""
     there = index.to(state.z.device)
-    for name in ("z", "classes", "log"):
+    for name in ("z", "classes", "sketches", "log"):
         old = getattr(state, name)[there]
         new = old.new_full((len(index), rows, old.shape[2]), math.nan if name == "log" else 0.0)
         new[:, : old.shape[1]] = old

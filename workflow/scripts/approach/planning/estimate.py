@@ -37,7 +37,7 @@ UNSURE = 1.5  # a guess from one machine's figures may be too short by this fact
 REFERENCE = 95
 TINY = 0.4  # a job that reads, writes and imports no heavy package
 JOBS = {
-    **{"invert": 3.0, "invert_start": 3.0, "render": 1.7, "survey": 1.7, "stills": 1.3, "frame_distance": 1.7},
+    **{"invert": 3.0, "invert_start": 3.0, "render": 1.7, "survey": 1.7, "stills": 1.3},
     **{"passes": 2.5, "encode": 1.2, "exhibition": 1.5, "line_up": 1.5, "panorama": 2.3, "itinerary": 0.9},
     **{"gather_losses": 0.8, "page": 1.0},
 }
@@ -49,7 +49,6 @@ CHAIN = (
     "stills",
     "trajectory_table",
     "choose",
-    "frame_distance",
     "timing",
     "render",
     "encode",
@@ -204,7 +203,6 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
         "render": frames * (3 if video["time"] == "perceived" else shown),
         "survey": base["panorama"]["grid"] ** 2 / 1.5,
         "stills": base["montage"]["moments"] * len(plan.seeds),
-        "frame_distance": 330 * shown,
         "passes": 3 * PASSES * base["passes"]["points"] * base["passes"]["steps"],
     }
     megapixels = {

@@ -286,19 +286,6 @@ class Plan:
         """The losses of a film's candidates, in the order of `candidate_settings`."""
         return [f"{self.results}/{setting}/losses.csv" for setting in self.candidate_settings(film)]
 
-    def frame_distances(self, film: str) -> list[str]:
-        """How the image changes along each channel's trajectory: measured only where the film's time follows it."""
-        if self.video(film)["time"] != "perceived":
-            return []
-        return [f"{self.results}/films/{film}/frame-distance-{channel}.npz" for channel in (1, 2, 3)]
-
-    def parts(self, film: str) -> int | None:
-        """Into how many changes a ring is cut when its pictures are compared: no fewer than it has frames."""
-        if not self.joined(film):
-            return None
-        video, members = self.video(film), len(self.films[film]["of"])
-        return round(1.4 * video["seconds"] * video["fps"] * members / 3)
-
     def player_films(self, film: str) -> dict[str, str]:
         """What the players' folders hold: a film for each screen, repeated where wanted, and its line-up clip."""
         folder = f"{self.results}/films/{film}/exhibition"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from approach.roads.band import Band, along_band, relax
 from approach.roads.reach import Reach
+from approach.sketch import sketch
 
 PROFILE_POINTS = 101  # at which a relaxed band and the straight line are measured
 CHUNK = 16
@@ -96,6 +97,13 @@ class Held:
 def values_at(generator: torch.nn.Module, loss: Callable, points: Tensor) -> Tensor:
     """The losses [N] at conditionings [N, D]."""
     return torch.cat([loss(generator(part)).total for part in points.split(CHUNK)])
+
+
+def values_and_sketches_at(generator: torch.nn.Module, loss: Callable, points: Tensor) -> tuple[Tensor, Tensor]:
+    """The losses [N] at conditionings [N, D], and the sketches of the pictures there."""
+    found = [(loss(images).total, sketch(images)) for images in map(generator, points.split(CHUNK))]
+    values, sketches = zip(*found, strict=True)
+    return torch.cat(values), torch.cat(sketches)
 
 
 def _shares(like: Tensor) -> Tensor:

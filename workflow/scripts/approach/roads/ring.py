@@ -77,6 +77,18 @@ def finer(points: np.ndarray) -> np.ndarray:
     return np.concatenate([gaps.reshape(-1, points.shape[1]), points[-1:]]).astype(np.float32)
 
 
+def ring_sketches(told: Sequence[dict], known: Sequence[np.ndarray], crossed: np.ndarray) -> np.ndarray:
+    """The sketches of a ring's steps, [N, 512].
+
+    Args:
+        told: as `join_ring` gives it.
+        known: of each trajectory, those of its steps.
+        crossed: those of the steps between trajectories.
+    """
+    between = iter(crossed)
+    return np.stack([next(between) if said["member"] is None else known[said["member"]][said["at"]] for said in told])
+
+
 def ring_rows(
     seed: int,
     told: Sequence[dict],
