@@ -164,23 +164,21 @@ def _ssim_term(target: Tensor) -> Term:
     would import torchvision too, which takes longer than the study's generator does. The target's share is computed
     once. The scales are multiplied as piq does not: it cuts a negative structure term off at 0, where its gradient is
     NaN, and a start that is anti-correlated with the target at one scale could not move. Below 0.05 a hyperbola with
-    the same tangent takes over, positive and rising; above, the value is piq.multi_scale_ssim's.
+    the same tangent takes over, positive and rising; above, the value is piq.multi_scale_ssim's. The window is a matrix
+    from either side, as the pyramid's blur.
     """
     target = (target + 1) / 2
     side = min(target.shape[-2:])
     levels = max(1, sum((_SSIM_WINDOW - 1) * 2**level < side for level in range(len(_SSIM_WEIGHTS))))
-    kernel = _gaussian(min(_SSIM_WINDOW, side - 1 + side % 2), target).repeat(3, 1, 1, 1)
     weights = target.new_tensor(_SSIM_WEIGHTS[:levels])
     weights = weights / weights.sum()
-
-    def blurred(images: Tensor) -> Tensor:
-        return F.conv2d(images, kernel, groups=3)
 
     references = []
     for level in range(levels):
         target = F.avg_pool2d(target, 2) if level else target
-        mean = blurred(target)
-        references.append((target, mean, mean**2, blurred(target**2) - mean**2))
+        window = _window_matrix(target.shape[-1], min(_SSIM_WINDOW, side - 1 + side % 2)).to(target)
+        mean, square = (window @ values @ window.T for values in (target, target**2))
+        references.append((target, window, mean, mean**2, square - mean**2))
 
     def term(images: Tensor) -> Tensor:
         images = (images + 1) / 2
@@ -188,7 +186,7 @@ def _ssim_term(target: Tensor) -> Term:
         for level, (reference, weight) in enumerate(zip(references, weights, strict=True)):
             if level:
                 images = F.avg_pool2d(images, 2)
-            similarity, structure = _ssim(images, reference, blurred)
+            similarity, structure = _ssim(images, *reference)
             value = similarity if level == levels - 1 else structure
             below = _SSIM_FLOOR**2 / (2 * _SSIM_FLOOR - value.clamp_max(_SSIM_FLOOR))
             product = product * torch.where(value > _SSIM_FLOOR, value, below) ** weight
@@ -197,30 +195,37 @@ def _ssim_term(target: Tensor) -> Term:
     return term
 
 
-def _ssim(images: Tensor, reference: tuple[Tensor, ...], blurred: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def _ssim(
+    images: Tensor, target: Tensor, window: Tensor, mean_target: Tensor, square_target: Tensor, variance_target: Tensor
+) -> tuple[Tensor, Tensor]:
     """SSIM and its contrast and structure part, [N, 3], of images in [0, 1].
 
     Args:
-        images: [N, 3, H, W].
-        reference: the target, its blurred self, the square of that, and its variance.
-        blurred: the mean under the window.
+        images: [N, 3, S, S].
+        target: [1, 3, S, S].
+        window: _window_matrix(S, ...).
+        mean_target: the target's mean under the window.
+        square_target: the square of that.
+        variance_target: its variance.
     """
-    target, mean_target, square_target, variance_target = reference
-    mean = blurred(images)
+    mean, square_mean, product_mean = window @ torch.stack([images, images**2, images * target]) @ window.T
     square, both = mean**2, mean * mean_target
-    variance = blurred(images**2) - square
-    covariance = blurred(images * target) - both
+    variance, covariance = square_mean - square, product_mean - both
     floor_mean, floor_variance = _SSIM_K[0] ** 2, _SSIM_K[1] ** 2
     structure = (2.0 * covariance + floor_variance) / (variance + variance_target + floor_variance)
     similarity = (2.0 * both + floor_mean) / (square + square_target + floor_mean) * structure
     return similarity.mean(dim=(-1, -2)), structure.mean(dim=(-1, -2))
 
 
-def _gaussian(size: int, like: Tensor) -> Tensor:
-    """[1, size, size]: a Gaussian window of sigma 1.5 that sums to 1."""
-    squares = (torch.arange(size, dtype=like.dtype, device=like.device) - (size - 1) / 2) ** 2
-    window = (-(squares[None] + squares[:, None]) / (2 * 1.5**2)).exp()
-    return (window / window.sum())[None]
+def _window_matrix(side: int, size: int) -> Tensor:
+    """[side - size + 1, side]: the mean under a Gaussian window of sigma 1.5, wherever it lies within, on one axis."""
+    window = (-((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) ** 2) / (2 * 1.5**2)).exp()
+    window = window / window.sum()
+    count = side - size + 1
+    matrix = torch.zeros(count, side, dtype=torch.float64)
+    for offset, tap in enumerate(window):
+        matrix[torch.arange(count), torch.arange(count) + offset] = tap
+    return matrix
 
 
 def _lpips_term(target: Tensor, perceptual: Perceptual | None) -> Term:
