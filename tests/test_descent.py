@@ -9,6 +9,7 @@ from approach.biggan.config import class_names, read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.sampling import truncated_normal
+from approach.inversion.adam import Adam
 from approach.inversion.descent import State, columns, descend
 from approach.inversion.starts import Latents, sample_starts
 from approach.losses.losses import build_loss
@@ -190,3 +191,25 @@ def test_the_truncated_normal_is_one():
     drawn = truncated_normal((200_000,), 0.5, torch.Generator().manual_seed(0)) / 0.5
     assert drawn.abs().max() <= 2
     assert drawn.std() == pytest.approx(0.8796, abs=0.005)  # of the normal cut off at +-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_adam_is_torchs_bit_for_bit_also_when_it_is_made_anew(dtype):
+    source = torch.Generator().manual_seed(0)
+    mine, theirs = ([torch.ones(2, width, dtype=dtype, requires_grad=True) for width in (128, 5)] for _ in range(2))
+    settings = {"betas": (0.9, 0.999), "eps": 1e-8}
+    ours = Adam(mine, **settings)
+    torchs = torch.optim.Adam([{"params": [one]} for one in theirs], **settings, foreach=False)
+    for step in range(50):
+        if step == 20:
+            state = ours.state_dict()
+            ours = Adam(mine, **settings)
+            ours.load_state_dict(state)
+        for one, other in zip(mine, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=source, dtype=dtype) * 10 ** -(step % 7)
+            other.grad = one.grad.clone()
+        for optimizer in (ours, torchs):
+            for group, lr in zip(optimizer.param_groups, (0.2 / (step + 1), 0.05), strict=True):
+                group["lr"] = lr
+            optimizer.step()
+        assert all(map(torch.equal, mine, theirs))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from approach.biggan.sampling import truncated_normal
+from approach.inversion.adam import Adam
 from approach.inversion.gradient import Evaluation, build_evaluate
 from approach.inversion.starts import Latents
 from approach.own import load_own
@@ -82,8 +83,7 @@ class State:
     def to(self, device: str) -> "State":
         """The state on another device.
 
-        Adam's own state stays where it is: load_state_dict puts the moments beside their parameters and leaves the
-        step counters alone. Those belong on the CPU, where reading them waits for no GPU.
+        The optimizer's own state stays where it is: load_state_dict puts the moments beside their parameters.
         """
         return State(
             step=self.step,
@@ -188,15 +188,15 @@ def descend(
     return state
 
 
-def make_optimizer(moved: list[Tensor], optimizer: dict, state: dict | None) -> torch.optim.Optimizer:
+def make_optimizer(moved: list[Tensor], optimizer: dict, state: dict | None) -> Adam | torch.optim.Optimizer:
     """The optimizer of z, and of the class vector where it moves; with the state of steps before.
 
-    Adam is Kingma and Ba's (2015). One that is named as module:Class is found as approach.own says.
+    One that is named as module:Class is found as approach.own says.
     """
     groups = [{"params": [latent]} for latent in moved]
     kind, lr, betas = optimizer["kind"], optimizer["lr"], (optimizer["beta1"], optimizer["beta2"])
     if kind == "adam":
-        made: torch.optim.Optimizer = torch.optim.Adam(groups, betas=betas, eps=optimizer["eps"], foreach=False)
+        made: Adam | torch.optim.Optimizer = Adam(moved, betas=betas, eps=optimizer["eps"])
     elif kind == "sgd":
         made = torch.optim.SGD(groups, lr=lr, momentum=optimizer["beta1"], foreach=False)
     elif kind == "rmsprop":
@@ -299,7 +299,7 @@ def write_row(
         state.sketches[:, step] = torch.where(shown[:, None], state.sketches[:, step], state.sketches[:, step - 1])
 
 
-def take_step(adam: torch.optim.Optimizer, rates: tuple[float, float]) -> None:
+def take_step(adam: Adam | torch.optim.Optimizer, rates: tuple[float, float]) -> None:
     """The optimizer's update, each group of parameters at its own rate."""
     for group, lr in zip(adam.param_groups, rates, strict=False):  # fixed classes are in no group
         group["lr"] = lr
