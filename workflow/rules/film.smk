@@ -118,7 +118,7 @@ rule encode:
     priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
-    threads: 2
+    threads: get_encode_threads
     resources:
         mem_mb=4000,
         runtime=120,
