@@ -13,6 +13,7 @@ from approach.wording import command_lines, setting_words
 COLUMNS = 6
 MOST = 18  # pictures in each half of the gallery
 CAPTION_LINES = 4
+WITH_VALUE = {"--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile"}  # of Snakemake's options
 
 
 def closeness_metric(trajectories: pd.DataFrame) -> str:
@@ -76,13 +77,26 @@ def film_command(command: str, experiment: str, trajectories: Sequence[str], fil
 
 def _without_targets(words: list[str]) -> list[str]:
     """A command without the files and rules that it asked for: Snakemake takes targets in one place only."""
-    from snakemake.cli import parse_args  # noqa: PLC0415 - slow, and wanted for the page only
+    if _plain(words[1:]):
+        return words
+    from snakemake.cli import parse_args  # noqa: PLC0415 - takes a second
 
     try:
         targets = parse_args(words[1:])[1].targets
     except (Exception, SystemExit):  # a profile that is not here, an option of another version
         return words
     return [word for word in words if word not in targets]
+
+
+def _plain(words: Sequence[str]) -> bool:
+    """Whether all words of a command are known to be no targets: so Snakemake's parser need not be asked."""
+    left = iter(words)
+    for word in left:
+        if word in ("--config", "-C"):
+            return all("=" in pair for pair in left)
+        if word not in WITH_VALUE or next(left, None) is None:
+            return False
+    return True
 
 
 def arrivals_sheet(
