@@ -30,16 +30,16 @@ PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
 EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
 FORWARD = 0.85  # of it that images reach which are only shown
-STEP = 0.015  # core-seconds of a step beside its products, however many seeds it has
+STEP = 0.012  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
 UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
 # Core-seconds on a core that multiplies REFERENCE 10^9 numbers a second; what computes images comes on top.
 REFERENCE = 95
 TINY = 0.4  # a job that reads, writes and imports no heavy package
 JOBS = {
-    **{"invert": 3.0, "invert_start": 3.0, "render": 1.7, "survey": 1.7, "stills": 1.3},
+    **{"invert": 2.0, "invert_start": 2.0, "render": 1.7, "survey": 1.7, "stills": 1.3},
     **{"passes": 2.5, "encode": 1.2, "exhibition": 1.5, "line_up": 1.5, "panorama": 2.3, "itinerary": 0.9},
-    **{"gather_losses": 0.8, "page": 1.0},
+    **{"gather_losses": 0.8, "page": 0.6},
 }
 MEGAPIXEL = {"encode": 0.0105, "exhibition": 0.016}
 BEGIN_AND_END, BETWEEN = 3.2, 0.08  # Snakemake's own seconds: once, and for each job
