@@ -104,6 +104,10 @@ METHODS: dict[str, Search] = {
     "halving, moments begin anew": replace(HALVING, carry=False),
     "halving, lr 0.05": replace(HALVING, lr=0.05),
     "halving, lr 0.2": replace(HALVING, lr=0.2),
+    "halving, lr 0.4": replace(HALVING, lr=0.4),
+    "halving, lr 0.4, decay 0.7": replace(HALVING, lr=0.4, decay=0.7),
+    "halving, long end": Pool(pool=480, stages=((16, 30), (8, 40), (3, 100), (1, 1000)), lr=0.2),
+    "halving, long end of two": Pool(pool=480, stages=((16, 30), (8, 40), (3, 80), (2, 200), (1, 700)), lr=0.2),
     "halving, softmax": replace(HALVING, classes="softmax"),
     "halving, one class": replace(HALVING, start="label"),
     "halving, eigenbasis": replace(HALVING, classes="eigen"),
@@ -154,10 +158,11 @@ def agenda(names: list[str]) -> list[Piece]:
 
     every, both_tens, ten = some(20, 10), some(10, 10), some(4, 4)
     candidates = [name for name in METHODS if name.startswith("descent ") and " and " not in name]
-    parts = [name for name in METHODS if name.startswith(("halving,", "descent and ")) and name != "halving, lr 0.2"]
+    faster = [name for name in METHODS if name.startswith(("halving, lr 0.2", "halving, lr 0.4", "halving, long"))]
+    parts = [name for name in METHODS if name.startswith(("halving,", "descent and ")) and name not in faster]
     plan = [
         Piece("halving", every, 2_400),
-        Piece("halving, lr 0.2", every, 2_400),
+        *(Piece(name, every, 2_400) for name in faster),
         Piece("descent", every, 2_700),
         Piece("pix2latent BasinCMA", ten, 21_600),
         *(Piece(name, both_tens, 300) for name in candidates),
