@@ -27,8 +27,8 @@ from approach.planning.estimate import Job, closing_lines, summary_lines
 from approach.sources import sha256_of
 from approach.wording import work_of
 
-# verify tells of lost and changed files itself, all at once; the others have nothing to do with results
 SMALL_FILM = 512  # pixels of a channel's side
+# verify tells of lost and changed files itself, all at once; the others have nothing to do with results
 LOOKS_AT_NO_RESULTS = {"verify", "--lint", "--unlock"}
 
 try:
