@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- made by bench/search_report.py -->", "<!-- until here -->"
 RECOVERED = 0.1  # of the objective, below which one of the generator's own samples counts as found again
 HELD_OUT = ["l2", "ssim", "discriminator", "lpips-alex", "lpips-vgg"]
+MARKERS = "osD^vx"  # ten colours each
 NAMES = {"own": "own samples", "unseen": "unseen pictures"}
 
 
@@ -73,16 +74,20 @@ def recovered(table: pd.DataFrame) -> str:
 
 def plot(table: pd.DataFrame, path: Path) -> None:
     """Median of the objective over the units, a panel for each group of targets."""
-    groups = list(table["group"].unique())
+    groups, budgets = list(table["group"].unique()), sorted(table["budget"].unique())
+    looks = {method: (f"C{place % 10}", MARKERS[place // 10]) for place, method in enumerate(table["method"].unique())}
     figure = Figure(figsize=(3.2 * len(groups), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     for place, group in enumerate(groups, start=1):
         axis = figure.add_subplot(1, len(groups), place)
         for method, some in table[table["group"] == group].groupby("method", sort=False):
             middle = some.groupby("units")["objective"].median()
-            axis.plot(middle.index, middle.values, marker="o", markersize=4, label=method)
+            colour, marker = looks[method]
+            axis.plot(middle.index, middle.values, color=colour, marker=marker, markersize=5, label=method)
         axis.set_title(NAMES.get(group, group), fontsize=10)
         axis.set_xscale("log")
+        axis.set_xticks(budgets[:1] + budgets[-1:], [f"{budgets[0]:,}", f"{budgets[-1]:,}"])
+        axis.minorticks_off()
         axis.set_xlabel("units")
     figure.axes[0].set_ylabel("objective")
     handles = {
