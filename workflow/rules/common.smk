@@ -44,7 +44,8 @@ except UserError as error:
     sys.exit(f"error: {one_line(error)}")
 
 # experiment.yaml says what was typed; jobs inherit it
-os.environ.setdefault("APPROACH_COMMAND", shlex.join(["snakemake", *sys.argv[1:]]))
+COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
+os.environ.setdefault("APPROACH_COMMAND", COMMAND)
 # torch's threads wait for one another by spinning; where jobs share the cores, that made an inversion 50 times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # where they are free, some microseconds of it are worth having: a step of the study's inversion takes 40 % less
@@ -66,11 +67,16 @@ def get_templates(*names):
     return {name: sha256_of(folder / name) for name in names}
 
 
+def some_of(settings, *keys):
+    """The part of a configuration that a rule uses: another key reruns nothing."""
+    return {key: settings[key] for key in keys}
+
+
 def get_video(*keys):
     """The part of a film's configuration that a rule uses, as a function of the rule's wildcards."""
 
     def get(wildcards):
-        return {key: PLAN.video(wildcards.film)[key] for key in keys}
+        return some_of(PLAN.video(wildcards.film), *keys)
 
     return get
 
@@ -175,9 +181,8 @@ def get_logs(wildcards):
 
 def get_film(wildcards):
     """A film's entry without its own video keys: how it is shown does not change which three it shows."""
-    return {
-        key: part for key, part in PLAN.films[wildcards.film].items() if key != "video"
-    }
+    film = PLAN.films[wildcards.film]
+    return {key: part for key, part in film.items() if key != "video"}
 
 
 def get_candidate_files(wildcards):
@@ -242,8 +247,15 @@ def get_film_stills(wildcards):
 
 
 def get_survey(wildcards):
-    surveyed = wildcards.film in PLAN.surveyed_films()
-    return [f"{PLAN.results}/films/{wildcards.film}/panorama.npz"] if surveyed else []
+    if wildcards.film not in PLAN.surveyed_films():
+        return []
+    return [f"{PLAN.results}/films/{wildcards.film}/panorama.npz"]
+
+
+def get_shared_files(wildcards):
+    names = ("triptych.webm", "triptych.webp", "poster.pdf", "card.png")
+    folders = PLAN.per_film("share")
+    return [f"{folder}/{name}" for folder in folders for name in names]
 
 
 def get_player_films(wildcards):
@@ -334,8 +346,9 @@ def begin_live_page(summary):
     if not LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         return []
     jobs = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    rules = [rule.name for rule in workflow.rules]
     logger.addHandler(LIVE_PAGE)
-    return [LIVE_PAGE.begin(jobs, [rule.name for rule in workflow.rules], summary)]
+    return [LIVE_PAGE.begin(jobs, rules, summary)]
 
 
 def get_closing_words():

@@ -11,7 +11,8 @@ rule exhibition:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         frames=expand(
-            "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+            "results/{{name}}/films/{{film}}/frames/{channel}.mkv",
+            channel=[1, 2, 3],
         ),
         checksums=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.sha256",
@@ -64,7 +65,8 @@ rule installation:
         choice="results/{name}/films/{film}/film.json",
         record="results/{name}/experiment.yaml",
         files=expand(
-            "results/{{name}}/films/{{film}}/exhibition/{file}", file=EXHIBITION_FILES
+            "results/{{name}}/films/{{film}}/exhibition/{file}",
+            file=EXHIBITION_FILES,
         ),
     output:
         page="results/{name}/films/{film}/exhibition/index.html",
@@ -81,7 +83,14 @@ rule installation:
         runtime=60,
     params:
         video=get_video(
-            "frame", "fill", "height", "fps", "loop", "captions", "gop", "repeat_hours"
+            "frame",
+            "fill",
+            "height",
+            "fps",
+            "loop",
+            "captions",
+            "gop",
+            "repeat_hours",
         ),
         templates=get_templates("installation.html.j2", "page.css"),
         code=get_code("installation"),

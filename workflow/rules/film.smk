@@ -2,7 +2,8 @@
 
 TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")
-FILM_FIRST = 10  # a run is as long as the way to its film; what else there is fills the cores beside it
+# a run is as long as the way to its film; what else there is fills the cores beside it
+FILM_FIRST = 10
 
 
 rule choose:
@@ -99,7 +100,8 @@ rule encode:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         frames=expand(
-            "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+            "results/{{name}}/films/{{film}}/frames/{channel}.mkv",
+            channel=[1, 2, 3],
         ),
         checksums=expand(
             "results/{{name}}/films/{{film}}/frames/{channel}.sha256",
@@ -108,7 +110,8 @@ rule encode:
         losses=get_caption_losses,
     output:
         channels=expand(
-            "results/{{name}}/films/{{film}}/channel-{channel}.mp4", channel=[1, 2, 3]
+            "results/{{name}}/films/{{film}}/channel-{channel}.mp4",
+            channel=[1, 2, 3],
         ),
         triptych="results/{name}/films/{film}/triptych.mp4",
     log:

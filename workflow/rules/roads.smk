@@ -20,7 +20,7 @@ rule passes:
         runtime=240,
         gpu=GPUS,
     params:
-        passes={key: PLAN.base["passes"][key] for key in ("points", "steps", "free")},
+        passes=some_of(PLAN.base["passes"], "points", "steps", "free"),
         loss=get_survey_loss,
         net=get_survey_net,
         own=get_survey_own,
@@ -79,10 +79,13 @@ rule passes_of_arrivals:
         runtime=24 * 60,
         gpu=GPUS,
     params:
-        passes={
-            key: PLAN.base["passes"][key]
-            for key in ("points", "steps", "free", "arrivals")
-        },
+        passes=some_of(
+            PLAN.base["passes"],
+            "points",
+            "steps",
+            "free",
+            "arrivals",
+        ),
         loss=PLAN.arrivals_loss(),
         net=PLAN.lpips_net(PLAN.arrivals_loss()["terms"]),
         own=PLAN.own_terms(PLAN.arrivals_loss()),

@@ -7,7 +7,8 @@ rule share_film:
         timing="results/{name}/films/{film}/timing.json",
         film="results/{name}/films/{film}/triptych.mp4",
         frames=expand(
-            "results/{{name}}/films/{{film}}/frames/{channel}.mkv", channel=[1, 2, 3]
+            "results/{{name}}/films/{{film}}/frames/{channel}.mkv",
+            channel=[1, 2, 3],
         ),
         losses=get_caption_losses,
     output:
@@ -69,11 +70,7 @@ rule poster:
 
 rule share:
     input:
-        [
-            f"{folder}/{file}"
-            for folder in PLAN.per_film("share")
-            for file in ("triptych.webm", "triptych.webp", "poster.pdf", "card.png")
-        ],
+        get_shared_files,
     output:
         checksums=f"{PLAN.results}/share.sha256",
     log:

@@ -6,7 +6,8 @@ rule sound:
         choice="results/{name}/films/{film}/film.json",
         timing="results/{name}/films/{film}/timing.json",
         films=expand(
-            "results/{{name}}/films/{{film}}/channel-{channel}.mp4", channel=[1, 2, 3]
+            "results/{{name}}/films/{{film}}/channel-{channel}.mp4",
+            channel=[1, 2, 3],
         ),
         losses=get_candidate_losses,
     output:
