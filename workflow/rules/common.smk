@@ -27,7 +27,6 @@ from approach.planning.estimate import Job, closing_lines, summary_lines
 from approach.sources import sha256_of
 from approach.wording import work_of
 
-SMALL_FILM = 512  # pixels of a channel's side
 # verify tells of lost and changed files itself, all at once; the others have nothing to do with results
 LOOKS_AT_NO_RESULTS = {"verify", "--lint", "--unlock"}
 
@@ -220,11 +219,6 @@ def get_caption_losses(wildcards):
 def frames_files(paths):
     """Lossless files of frames: kept, so that captions and codec only encode again, or temporary where asked."""
     return paths if PLAN.base["video"]["keep_frames"] else temp(paths)
-
-
-def get_encode_threads(wildcards):
-    """A small film is encoded before two cores would be free at once."""
-    return 1 if PLAN.video(wildcards.film)["size"] <= SMALL_FILM else 2
 
 
 def get_exhibition_video(wildcards):

@@ -121,7 +121,7 @@ rule encode:
     priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
-    threads: get_encode_threads
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=120,

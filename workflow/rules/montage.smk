@@ -12,7 +12,6 @@ rule stills:
         "logs/{name}/{setting}/stills.log",
     benchmark:
         "benchmarks/{name}/{setting}/stills.tsv"
-    priority: 6  # tables, sheets and in the end the page wait for it
     conda:
         "../envs/show.yaml"
     threads: 1

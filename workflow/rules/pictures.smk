@@ -49,7 +49,6 @@ rule panorama:
         "logs/{name}/films/{film}/panorama.log",
     benchmark:
         "benchmarks/{name}/films/{film}/panorama.tsv"
-    priority: 5  # longer than what else there is beside a film
     conda:
         "../envs/show.yaml"
     threads: 1
