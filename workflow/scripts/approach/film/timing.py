@@ -152,7 +152,7 @@ def film_timing(
     time, clock = video.get("time", "steps"), video.get("clock", "common")
     if time == "perceived" and sketches is None:
         raise ValueError("video.time=perceived needs the sketches of each trajectory")
-    shown = [one[: last + 1] for one, last in zip(sketches or [], steps, strict=bool(sketches))]
+    shown = [one[: last + 1] for one, last in zip(sketches, steps, strict=True)] if sketches else []
 
     def moments(of: Sequence[np.ndarray], last: int) -> np.ndarray:
         if stops:
