@@ -340,9 +340,9 @@ def begin_live_page(summary):
     if not LOOKS_AT_NO_RESULTS.isdisjoint(sys.argv):
         return []
     jobs = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    rules = [rule.name for rule in workflow.rules]
+    names = [rule.name for rule in workflow.rules]
     logger.addHandler(LIVE_PAGE)
-    return [LIVE_PAGE.begin(jobs, rules, summary)]
+    return [LIVE_PAGE.begin(jobs, names, summary)]
 
 
 def get_closing_words():
