@@ -67,7 +67,7 @@ def get_templates(*names):
 
 
 def some_of(settings, *keys):
-    """The part of a configuration that a rule uses: another key reruns nothing."""
+    """The part of a configuration that a rule uses, so that another key reruns nothing."""
     return {key: settings[key] for key in keys}
 
 
