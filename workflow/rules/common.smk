@@ -24,6 +24,7 @@ from approach.devices import gpus_needed
 from approach.digest import code_digest
 from approach.errors import UserError, one_line
 from approach.planning.estimate import Job, closing_lines, summary_lines
+from approach.processes import leave_soon
 from approach.sources import sha256_of
 from approach.wording import work_of
 

@@ -1,5 +1,7 @@
-"""Which process is Snakemake, and whether one works in a folder."""
+"""Which process is Snakemake, whether one works in a folder, and how this one leaves without delay."""
 
+import gc
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,3 +38,15 @@ def works_in(folder: Path, processes: Iterable[psutil.Process], own: set[int]) -
         except psutil.Error:
             continue
     return False
+
+
+def leave_soon() -> None:
+    """Spare this process, a Snakemake with nothing left to do, more than a second between its last word and its end.
+
+    Each job that it began left a timer, a second long, that would have it look for more jobs; Python waits for those.
+    And before it ends it would look once more through all that it remembers for what may be forgotten.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+    gc.freeze()
