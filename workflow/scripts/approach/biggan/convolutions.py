@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 _KEPT_SHAPES = 2  # layouts kept per kernel: a batch's full parts, and its last part
+_SMALL_PRODUCT = 2**22  # multiplications: below, a convolution's own set-up costs as much as its work
 
 
 class FixedConv(nn.Module):
@@ -26,6 +27,7 @@ class FixedConv(nn.Module):
         self.stride, self.padding, self.transposed = stride, padding, transposed
         self.register_buffer("kernel", kernel.contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", bias)
+        self._is_product = kernel.shape[2:] == (1, 1) and stride == 1 and not padding
         self._layouts: dict[tuple[int, ...], Tensor] = {}
 
     def forward(self, x: Tensor, extra: int = 0) -> Tensor:
@@ -34,16 +36,29 @@ class FixedConv(nn.Module):
             if self.transposed:
                 return F.conv_transpose2d(x, self.kernel, self.bias, self.stride, self.padding, extra)
             return F.conv2d(x, self.kernel, self.bias, self.stride, self.padding)
+        if self._is_product and x.numel() * len(self.kernel) <= _SMALL_PRODUCT and x.dtype is torch.float32:
+            return self._product(x)
         layout = self._layouts.get(tuple(x.shape))
         if layout is None:
             layout = self._arrange(x.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         ops, padding, stride = torch.ops.mkldnn, [self.padding] * 2, [self.stride] * 2
         if self.transposed:
-            return ops._convolution_transpose_pointwise(
+            return ops._convolution_transpose_pointwise.default(
                 x, layout, self.bias, padding, [extra] * 2, stride, [1, 1], 1, "none", [], ""
             )
-        return ops._convolution_pointwise(x, layout, self.bias, padding, stride, [1, 1], 1, "none", [], "")
+        return ops._convolution_pointwise.default(x, layout, self.bias, padding, stride, [1, 1], 1, "none", [], "")
+
+    def _product(self, x: Tensor) -> Tensor:
+        kernel = self.kernel.flatten(1).T
+        # no view, since what is given a custom function's result may write into it
+        out = torch.empty(len(x), kernel.shape[1], *x.shape[2:], dtype=x.dtype, memory_format=torch.channels_last)
+        pixels, results = (part.permute(0, 2, 3, 1).flatten(0, 2) for part in (x, out))
+        if self.bias is None:
+            torch.mm(pixels, kernel, out=results)
+        else:
+            torch.addmm(self.bias, pixels, kernel, out=results)
+        return out
 
     def _arrange(self, shape: torch.Size) -> Tensor:
         padding, stride, size = [self.padding] * 2, [self.stride] * 2, list(shape)
