@@ -121,7 +121,7 @@ rule encode:
     priority: FILM_FIRST
     conda:
         "../envs/show.yaml"
-    threads: 2
+    threads: 1  # its four encoders share what cores are free; it need not wait for a second one
     resources:
         mem_mb=4000,
         runtime=120,
