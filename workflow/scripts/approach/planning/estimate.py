@@ -9,7 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -41,8 +43,8 @@ JOBS = {
     **{"passes": 2.5, "encode": 1.2, "exhibition": 1.5, "line_up": 1.5, "panorama": 2.3, "itinerary": 0.9},
     **{"gather_losses": 0.8, "page": 0.6},
 }
-MEGAPIXEL = {"encode": 0.0105, "exhibition": 0.016}
-BEGIN_AND_END, BETWEEN = 3.2, 0.08  # Snakemake's own seconds: once, and for each job
+MEGAPIXEL = {"encode": 0.01, "exhibition": 0.016}
+BEGIN_AND_END, BETWEEN = 2.3, 0.08  # Snakemake's own seconds: once, and for each job
 CHAIN = (
     "invert_start",
     "invert",
@@ -86,7 +88,8 @@ def gigaflops(architecture: dict) -> float:
     return 2 * (total + side**2 * width * 27) / 1e9
 
 
-def machine_gigaflops() -> list[float]:
+@cache
+def machine_gigaflops() -> tuple[float, ...]:
     """Measure what a core of this machine does in a float32 matrix product, several times: other work disturbs.
 
     Returns:
@@ -99,7 +102,7 @@ def machine_gigaflops() -> list[float]:
         began = time.perf_counter()
         matrix @ matrix
         looks.append(2 * 1024**3 / (time.perf_counter() - began) / 1e9 / (os.cpu_count() or 1))
-    return looks
+    return tuple(looks)
 
 
 def benchmark_seconds(file: Path) -> float | None:
@@ -192,7 +195,11 @@ def quartiles(seconds: Sequence[float]) -> Range:
 
 
 def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
-    """Guess what a job of each rule takes of this machine's CPU: at the fastest speed measured, and at the slowest."""
+    """Guess what a job of each rule takes of this machine's CPU, from and to.
+
+    The first is at the fastest speed measured; the second at the median, since other work disturbs one look or two of
+    any machine, and UNSURE times as long.
+    """
     architecture, base = asdict(read_config(plan.base["generator"]["config"])), plan.base
     work, video = gigaflops(architecture), plan.base["video"]
     frames = video["fps"] * (video["seconds"] * (1 + video["loop"]) + 2 * video["hold"])
@@ -213,7 +220,7 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
     units = sum(map(setting_units, plan.settings.values())) / len(plan.settings)
     speeds = machine_gigaflops()
     guesses = []
-    for speed, unsure in ((max(speeds), 1.0), (min(speeds), UNSURE)):
+    for speed, unsure in ((max(speeds), 1.0), (median(speeds), UNSURE)):
         slower = REFERENCE / speed
         seconds = {rule: slower * own for rule, own in JOBS.items()} | {"other": slower * TINY}
         for rule, count in images.items():
@@ -370,7 +377,7 @@ def towards_biggan(plan: Plan) -> list[str]:
     file = plan.root / "resources/biggan/biggan-deep-256.json"
     architecture = asdict(read_config(file))
     speeds, cores = machine_gigaflops(), min(image_threads(file), os.cpu_count() or 1)
-    low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), min(speeds)))
+    low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), median(speeds)))
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [
         "the same with BigGAN-deep-256" + ("" if own else " and the painting") + ":",
