@@ -73,7 +73,7 @@ def whole_run(commit: str, experiment: str, cores: int) -> tuple[Stages, str]:
     with tempfile.TemporaryDirectory() as folder, checked_out(commit, Path(folder)) as tree:
         (Path(folder) / "sitecustomize.py").write_text(TOLD)
         given = [f"{key}={value}" for key, value in {"name": experiment, **EXPERIMENTS[experiment]}.items()]
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all", "--config", *given]
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", *given]
         began, worked = time.monotonic(), processor_seconds()
         environment = {**os.environ, "PYTHONPATH": folder}
         ran = subprocess.run(command, cwd=tree, env=environment, stderr=subprocess.PIPE, text=True, check=False)
