@@ -99,12 +99,15 @@ def _remembered(path: Path) -> tuple[str, Groups]:
 def _files_of(imported: Import, path: Path, roots: tuple[Path, ...]) -> list[Path]:
     """The project files that an import in a module runs: the packages on the way, and the module."""
     level, parts, _ = imported
-    found = []
-    for root in [path.parents[level - 1]] if level else roots:
-        for length in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:length])
-            found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-    return found
+    bases = [path.parents[level - 1]] if level else roots
+    return [file for base in bases for file in _along(base, tuple(parts))]
+
+
+@cache
+def _along(base: Path, parts: tuple[str, ...]) -> list[Path]:
+    """The packages and modules that there are on the way of a name, from a folder."""
+    places = [base.joinpath(*parts[:length]) for length in range(1, len(parts) + 1)]
+    return [file for place in places for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
 
 
 def _reference(imported: Import, path: Path, roots: tuple[Path, ...]) -> str:
