@@ -57,8 +57,9 @@ class Search(Protocol):
         """The best value [N] and point [N, 256] of N runs."""
 
 
-STAGES = ((24, 30), (12, 40), (6, 70), (2, 200), (1, 200))
-HALVING = Pool(pool=480, stages=STAGES)
+# config/search/halving.yaml, and what it was until 26 November 2026
+HALVING = Pool(pool=480, stages=((16, 30), (8, 40), (3, 80), (2, 200), (1, 700)), lr=0.2)
+SHORT_END = Pool(pool=480, stages=((24, 30), (12, 40), (6, 70), (2, 200), (1, 200)))
 
 METHODS: dict[str, Search] = {
     # plain gradient descent: the defaults until 26 November 2026 (rate 0.05), and what else they could be, at 300 units
@@ -97,23 +98,25 @@ METHODS: dict[str, Search] = {
     "eigenbasis CMA, Adam": EigenCMA(),
     # successive halving, smaller, and with each of its parts left out or changed
     "halving": HALVING,
-    "halving of 300": Pool(pool=90, stages=((4, 20), (2, 30), (1, 130))),
-    "halving of 900": Pool(pool=180, stages=((9, 30), (5, 40), (2, 70), (1, 230))),
-    "halving, no preselection": replace(HALVING, pool=24),
-    "halving, no dropping": replace(HALVING, stages=((4, 540),)),
+    "halving of 300": Pool(pool=90, stages=((4, 20), (2, 30), (1, 130)), lr=0.2),
+    "halving of 900": Pool(pool=180, stages=((9, 30), (5, 40), (2, 70), (1, 230)), lr=0.2),
+    "halving, no preselection": replace(HALVING, pool=16),
+    "halving, no dropping": replace(HALVING, stages=((2, 1_050),)),
     "halving, moments begin anew": replace(HALVING, carry=False),
     "halving, lr 0.05": replace(HALVING, lr=0.05),
-    "halving, lr 0.2": replace(HALVING, lr=0.2),
-    "halving, lr 0.4": replace(HALVING, lr=0.4),
-    "halving, lr 0.4, decay 0.7": replace(HALVING, lr=0.4, decay=0.7),
-    "halving, long end": Pool(pool=480, stages=((16, 30), (8, 40), (3, 100), (1, 1000)), lr=0.2),
-    "halving, long end of two": Pool(pool=480, stages=((16, 30), (8, 40), (3, 80), (2, 200), (1, 700)), lr=0.2),
+    "halving, lr 0.1": replace(HALVING, lr=0.1),
     "halving, softmax": replace(HALVING, classes="softmax"),
     "halving, one class": replace(HALVING, start="label"),
     "halving, eigenbasis": replace(HALVING, classes="eigen"),
+    "halving, one in the end": replace(HALVING, stages=((16, 30), (8, 40), (3, 100), (1, 1_000))),
+    "halving, short end": SHORT_END,
+    "halving, short end, lr 0.2": replace(SHORT_END, lr=0.2),
+    "halving, short end, lr 0.4": replace(SHORT_END, lr=0.4),
+    "halving, short end, lr 0.4, decay 0.7": replace(SHORT_END, lr=0.4, decay=0.7),
+    "halving, short end, softmax": replace(SHORT_END, classes="softmax"),
     # each part alone, on today's descent
     "descent and preselection": plain(300, pick=69),  # 480 points for seven descents
-    "descent and dropping": replace(HALVING, pool=24, lr=0.05, classes="softmax", warmup=0.05, decay=0.25),
+    "descent and dropping": replace(HALVING, pool=16, lr=0.05, classes="softmax", warmup=0.05, decay=0.25),
 }
 
 
@@ -158,13 +161,13 @@ def agenda(names: list[str]) -> list[Piece]:
 
     every, both_tens, ten = some(20, 10), some(10, 10), some(4, 4)
     candidates = [name for name in METHODS if name.startswith("descent ") and " and " not in name]
-    faster = [name for name in METHODS if name.startswith(("halving, lr 0.2", "halving, lr 0.4", "halving, long"))]
-    parts = [name for name in METHODS if name.startswith(("halving,", "descent and ")) and name not in faster]
+    older = [name for name in METHODS if name.startswith(("halving, short end", "halving, one in"))]
+    parts = [name for name in METHODS if name.startswith(("halving,", "descent and ")) and name not in older]
     plan = [
         Piece("halving", every, 2_400),
-        *(Piece(name, every, 2_400) for name in faster),
         Piece("descent", every, 2_700),
         Piece("pix2latent BasinCMA", ten, 21_600),
+        *(Piece(name, every, 2_400) for name in older),
         *(Piece(name, both_tens, 300) for name in candidates),
         *(Piece(name, ten, 300, "l1-ssim") for name in ["descent", *candidates]),
         *(Piece(name, ten, 2_400) for name in parts),

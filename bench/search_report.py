@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- made by bench/search_report.py -->", "<!-- until here -->"
+ENOUGH = 4  # runs, for quartiles and for a comparison at one target
 RECOVERED = 0.1  # of the objective, below which one of the generator's own samples counts as found again
 HELD_OUT = ["l2", "ssim", "discriminator", "lpips-alex", "lpips-vgg"]
 MARKERS = "osD^vx"  # ten colours each
@@ -32,7 +33,7 @@ def read(path: Path) -> pd.DataFrame:
 def cell(values: pd.Series) -> str:
     """Median, quartiles and number: "0.81 (0.74-0.90), 8"."""
     low, middle, high = values.quantile([0.25, 0.5, 0.75])
-    spread = f" ({low:.3g} to {high:.3g})" if len(values) >= 4 else ""
+    spread = f" ({low:.3g} to {high:.3g})" if len(values) >= ENOUGH else ""
     return f"{middle:.3g}{spread}, {len(values)}"
 
 
@@ -60,6 +61,18 @@ def held_out(table: pd.DataFrame) -> str:
         last = some[some["budget"] == some["budget"].max()]
         rows.append([NAMES.get(group, group), method, f"{last['units'].max():,}", *(cell(last[m]) for m in metrics)])
     return markdown(rows, ["target", "method", "units", *metrics])
+
+
+def target_by_target(table: pd.DataFrame) -> str:
+    """For each target that several methods had enough runs at: the objective and what nobody descended, by method."""
+    metrics = ["objective", *(name for name in HELD_OUT if name in table and table[name].notna().any())]
+    rows = []
+    for target, some in table.groupby("target", sort=False):
+        last = some[some["budget"] == some.groupby("method")["budget"].transform("max")]
+        methods = {method: theirs for method, theirs in last.groupby("method", sort=False) if len(theirs) >= ENOUGH}
+        for method, theirs in methods.items() if len(methods) > 1 else ():
+            rows.append([target, method, f"{theirs['units'].max():,}", *(cell(theirs[metric]) for metric in metrics)])
+    return markdown(rows, ["target", "method", "units", *metrics]) if rows else ""
 
 
 def recovered(table: pd.DataFrame) -> str:
@@ -102,6 +115,8 @@ def write(table: pd.DataFrame, page: Path) -> None:
     parts = []
     for objective, some in table.groupby("objective_name", sort=False):
         parts += [f"### {objective}", objectives(some), "Metrics that were not descended:", held_out(some)]
+        if comparison := target_by_target(some):
+            parts += [f"Targets at which several methods had {ENOUGH} runs and more:", comparison]
         if (some["group"] == "own").any():
             parts += ["The generator's own samples, found again:", recovered(some)]
         picture = page.with_name(f"search-{objective}.png")
