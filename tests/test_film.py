@@ -82,6 +82,28 @@ def test_a_trajectory_may_end_at_a_moment():
     assert [one["label"].partition("start ")[2] for one in channels] == ["0", "1, to step 20", "2"]
 
 
+def test_a_film_from_inside_a_search_shows_members_of_one_pool():
+    axes, stages = {"loss": ["l2", "l1"]}, {"loss~l2": 5, "loss~l1": 1}
+    films, lines = film_table({"f": {"vary": "stage", "seed": 1}}, axes, range(3), spell, stages)
+    assert [film["name"] for film in films] == ["f+loss~l2"]
+    assert len(lines) == 1 and "'f+loss~l1'" in lines[0] and "fewer than three stages" in lines[0]
+    channels = choose(films[0], trajectory_rows(["loss~l2"], [1], set()), "pool.safetensors")["channels"]
+    assert [(one["seed"], one["trajectory"], one["members"][0]["stage"]) for one in channels] == [
+        (number, "pool.safetensors", stage) for number, stage in enumerate((1, 3, 5), start=1)
+    ]
+    assert [one["label"] for one in channels] == [
+        "dropped after stage 1 of 5", "dropped after stage 3 of 5", "the one that is left"
+    ]  # fmt: skip
+    named = {"vary": "stage", "loss": "l2", "of": [2, 4, 5]}
+    films, _ = film_table({"f": named}, axes, range(3), spell, stages)
+    assert [[one["seed"] for one in film["candidates"]] for film in films] == [[0] * 3, [1] * 3, [2] * 3]
+    assert choose(films[0], trajectory_rows(["loss~l2"], [0], set()))["title"] == "l2 loss, start 0"
+    _, lines = film_table({"f": {**named, "of": [1, 2], "seed": 0}}, axes, range(3), spell, stages)
+    assert lines == ["no film 'f': three channels need three members, and it has 1, 2"]
+    with pytest.raises(UserError, match="no stage 6; they are numbered 1 to 5"):
+        film_table({"f": {**named, "of": [1, 2, 6]}}, axes, range(3), spell, stages)
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
@@ -113,6 +135,7 @@ def test_fewer_than_three_members_are_a_line_and_no_film(entry, why):
         ({"vary": "trajectory", "of": ["a/1", "b/2", "c/3"]}, "a/1"),
         ({"vary": "seed", "join": "bridges"}, "passes or straight"),
         ({"vary": "rank", "join": "passes"}, "names its members"),
+        ({"vary": "stage", "join": "passes"}, "names its members"),
         ({"vary": "seed", "of": [0, 1, 2], "join": "passes"}, "two members for each"),
         ({"vary": "trajectory", "of": ["a/1", "a/1@20", "c/3"]}, "different"),
         ({"vary": "trajectory", "of": ["a/1", "b/1@20", "c/3", "d/1", "e/1", "f/1"], "join": "straight"}, "ring"),

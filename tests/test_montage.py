@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from approach.pictures.montage import GROUND, MOST_PIXELS, experiment_sheet, setting_sheet, sheet
+from approach.pictures.montage import GROUND, MOST_PIXELS, below, experiment_sheet, pool_sheet, setting_sheet, sheet
 from approach.pictures.stills import moments
 
 TARGET = np.full((64, 64, 3), (250, 0, 250), np.uint8)
@@ -95,3 +95,20 @@ def test_titles_that_are_too_long_or_not_latin_are_kept_on_the_sheet():
     rows = [{"label": ["seed 0"], "failed": False, "tiles": [{"image": plain((1, 2, 3)), "caption": "0.1"}]}]
     image = sheet(rows, [["step 0"]], TARGET, title="Ευρώπη ç " + "very long " * 60, tile=64)
     assert image.width < 500
+
+
+def test_a_pool_is_shown_stage_by_stage():
+    """Of start 3, the first stage dropped nine, of which eight are shown, the second one: nine columns, one row."""
+    images = np.stack([np.full((8, 8, 3), 20 * place, np.uint8) for place in range(10)])
+    dropped = {
+        "seeds": np.full(10, 3),
+        "steps": np.array([2] * 9 + [5]),
+        "losses": np.linspace(1, 2, 10),
+        "images": images,
+    }
+    image = pool_sheet(dropped, TARGET, title="the pool", tile=64)
+    tones = {tone for _, tone in image.convert("RGB").getcolors(1 << 24)}
+    assert {(20 * place,) * 3 for place in (1, 2, 3, 4, 5, 6, 7, 9)} <= tones
+    row = setting_sheet(trajectories(1, range(9)), range(9), TARGET, title="l2", tile=64)
+    assert image.width == row.width
+    assert below(image, row).size == (row.width, image.height + row.height)

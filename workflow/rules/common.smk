@@ -248,9 +248,14 @@ def get_survey(wildcards):
 
 
 def get_shared_files(wildcards):
-    names = ("triptych.webm", "triptych.webp", "poster.pdf", "card.png")
-    folders = PLAN.per_film("share")
-    return [f"{folder}/{name}" for folder in folders for name in names]
+    moving, still = ["triptych.webm", "triptych.webp"], ["poster.pdf", "card.png"]
+    # a poster shows arrivals, and of a pool only one arrived
+    wanted = {film: moving + still * (not PLAN.shows_pool(film)) for film in PLAN.films}
+    return [
+        f"{PLAN.results}/films/{film}/share/{name}"
+        for film, names in wanted.items()
+        for name in names
+    ]
 
 
 def get_player_films(wildcards):

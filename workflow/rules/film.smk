@@ -1,4 +1,4 @@
-# Film: choose three trajectories, render their frames without loss, encode three channels and a triptych.
+# Film: choose three trajectories (or members of a pool), render their frames without loss, encode three channels and a triptych.
 
 TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")
@@ -29,6 +29,33 @@ rule choose:
         code=get_code("choose"),
     script:
         "../scripts/choose.py"
+
+
+rule pool:
+    input:
+        **generator_files(PLAN.base, "architecture", "class_names"),
+        choice="results/{name}/films/{film}/film.json",
+        trajectories=get_candidate_batches,
+        losses=get_candidate_losses,
+    output:
+        trajectories="results/{name}/films/{film}/pool.safetensors",
+        table="results/{name}/films/{film}/pool.csv",
+    log:
+        "logs/{name}/films/{film}/pool.log",
+    benchmark:
+        "benchmarks/{name}/films/{film}/pool.tsv"
+    priority: FILM_FIRST
+    conda:
+        "../envs/show.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=get_film_settings,
+        code=get_code("pool"),
+    script:
+        "../scripts/pool.py"
 
 
 rule timing:

@@ -13,7 +13,7 @@ rule page:
         passes=list(PLAN.panorama_passes().values()),
         tree=PLAN.tree(),
         losses=PLAN.per_setting("losses.csv"),
-        rings=list(PLAN.rings().values()),
+        made=list(PLAN.made_tables().values()),
         stills=PLAN.per_setting("stills.npz"),
         arrivals="results/{name}/arrivals.csv",
         record="results/{name}/experiment.yaml",
@@ -36,7 +36,7 @@ rule page:
         links=PLAN.page_links(),
         notes=PLAN.notes,
         settings=list(PLAN.settings),
-        rings=list(PLAN.rings()),
+        made=list(PLAN.made_tables()),
         templates=get_templates("page.html.j2", "page.css", "page.js"),
         code=get_code("page"),
     script:

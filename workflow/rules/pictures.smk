@@ -5,7 +5,7 @@ rule survey:
     input:
         unpack(get_survey_files),
         choice="results/{name}/films/{film}/film.json",
-        trajectories=get_candidate_batches,
+        trajectories=get_shown_batches,
     output:
         survey="results/{name}/films/{film}/panorama.npz",
     log:

@@ -19,4 +19,5 @@ with job(snakemake.log[0], f"choose {snakemake.wildcards.film}"):
             outcome = TrajectoryFile(Path(path)).outcome(seed)
             rows.append({"setting": setting, "seed": seed, "trajectories": path, **outcome._asdict()})
     output = Path(snakemake.output.choice)
-    write_json(output, choose(film, rows, output.with_name("ring.safetensors")))
+    made = "pool" if film["vary"] == "stage" else "ring"
+    write_json(output, choose(film, rows, output.with_name(f"{made}.safetensors")))

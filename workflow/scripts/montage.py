@@ -4,7 +4,7 @@ from pathlib import Path
 
 from approach.files import read_npz, read_pixels, read_table, reading
 from approach.job import job
-from approach.pictures.montage import setting_sheet
+from approach.pictures.montage import DROPPED, below, pool_sheet, setting_sheet
 from approach.trajectories import TrajectoryFile
 from approach.wording import setting_words
 
@@ -15,6 +15,7 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
     stills = read_npz(snakemake.input.stills)
     with reading(snakemake.input.stills):
         shown, seeds, pictures = stills["steps"].tolist(), stills["seeds"].tolist(), stills["images"]
+        dropped = {name: stills[f"dropped_{name}"] for name in DROPPED if f"dropped_{name}" in stills}
     with reading(snakemake.input.losses):
         trajectories = [
             {
@@ -26,12 +27,13 @@ with job(snakemake.log[0], f"montage {snakemake.wildcards.setting}"):
             }
             for seed, images in zip(seeds, pictures, strict=True)
         ]
-    sheet = setting_sheet(
-        trajectories,
-        shown,
+    target, title, tile = (
         read_pixels(snakemake.input.target),
-        title=setting_words(snakemake.wildcards.setting),
-        subtitle=f"{snakemake.wildcards.name}; the numbers are the loss",
-        tile=snakemake.params.tile,
+        setting_words(snakemake.wildcards.setting),
+        snakemake.params.tile,
     )
+    subtitle = f"{snakemake.wildcards.name}; the numbers are the loss"
+    sheet = setting_sheet(trajectories, shown, target, title=title, subtitle=subtitle, tile=tile)
+    if dropped:
+        sheet = below(sheet, pool_sheet(dropped, target, title="the pool", tile=tile))
     sheet.save(snakemake.output.sheet)

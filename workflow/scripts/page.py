@@ -19,7 +19,7 @@ PANORAMA_FILES = ("surveys", "maps", "panoramas")
 with job(snakemake.log[0], "page") as log:
     folder = Path(snakemake.output.page).parent
     tables = dict(zip(snakemake.params.settings, snakemake.input.losses, strict=True))
-    tables |= dict(zip(snakemake.params.rings, snakemake.input.rings, strict=True))
+    tables |= dict(zip(snakemake.params.made, snakemake.input.made, strict=True))
     films, panoramas = [], zip(*(snakemake.input[kind] for kind in PANORAMA_FILES), strict=True)
     passes = dict(zip(snakemake.params.passes, snakemake.input.passes, strict=True))
     for place, (film, loss) in enumerate(snakemake.params.films.items()):

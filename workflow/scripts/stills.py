@@ -9,10 +9,10 @@ from approach.batch_labels import members
 from approach.devices import resolve_device
 from approach.job import job
 from approach.loading import open_generator, open_perceptual
-from approach.pictures.stills import take_stills
+from approach.pictures.stills import take_dropped, take_stills
 from approach.pictures.stills_file import write_stills
 from approach.target import read_target
-from approach.trajectories import read_trajectory
+from approach.trajectories import TrajectoryFile, read_trajectory
 
 with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
     torch.set_num_threads(snakemake.threads)
@@ -26,5 +26,7 @@ with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
     steps, images, rows = take_stills(
         generator, trajectories, target, names=snakemake.params.metrics, count=snakemake.params.moments, net=net
     )
-    write_stills(Path(snakemake.output.stills), seeds, steps, images)
+    files = {seed: TrajectoryFile(places[seed]) for seed in seeds}
+    dropped = take_dropped(generator, trajectories, files)
+    write_stills(Path(snakemake.output.stills), seeds, steps, images, dropped)
     pd.DataFrame(rows).to_csv(snakemake.output.metrics, index=False)

@@ -7,6 +7,7 @@ flipped on disk is noticed by whoever reads it.
 import hashlib
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,13 +43,29 @@ class Trajectory:
         return class_part(self.metadata) == "class_embedding"
 
 
+class Dropped(NamedTuple):
+    """A member of a seed's pool that was dropped: its last row, or if it was the nearest of those, all D of them."""
+
+    z: np.ndarray  # [D, 128]
+    classes: np.ndarray  # as in Trajectory
+    sketches: np.ndarray
+    losses: np.ndarray  # [D]
+    top_classes: np.ndarray  # [D], their numbers
+
+
 def class_part(metadata: dict) -> str:
     """What the part of a trajectory beside z is called in its file."""
     return "class_embedding" if metadata.get("latent", {}).get("classes") == "embedding" else "classes"
 
 
 def write_trajectories(
-    path: Path, seeds: list[int], z: np.ndarray, classes: np.ndarray, sketches: np.ndarray, metadata: dict
+    path: Path,
+    seeds: list[int],
+    z: np.ndarray,
+    classes: np.ndarray,
+    sketches: np.ndarray,
+    metadata: dict,
+    dropped: Mapping[tuple[int, int], Dropped] | None = None,
 ) -> None:
     """Write a batch's trajectories: the same bytes for the same trajectories.
 
@@ -59,8 +76,12 @@ def write_trajectories(
         classes: [N, S+1, C], probabilities, or the class embedding where metadata's latent.classes says so.
         sketches: [N, S+1, 512] of the pictures.
         metadata: plain values, stored as JSON; status and last_step are lists in the order of seeds.
+        dropped: of a search, (seed, order among its starts) -> the way of a member that was dropped.
     """
     tensors = {}
+    for (seed, order), way in (dropped or {}).items():
+        for name, part in zip(_parts_of_dropped(seed, order, metadata), way, strict=True):
+            tensors[name] = np.ascontiguousarray(part)
     for row, seed in enumerate(seeds):
         tensors[f"{seed}.z"] = np.ascontiguousarray(z[row], dtype=np.float32)
         tensors[f"{seed}.{class_part(metadata)}"] = np.ascontiguousarray(classes[row], dtype=np.float32)
@@ -124,7 +145,18 @@ class TrajectoryFile:
             UserError: the file does not hold that seed.
         """
         outcome = self.outcome(seed)
-        names = [f"{seed}.{part}" for part in ("z", class_part(self.metadata), "sketches")]
+        tensors = self._tensors(seed, [f"{seed}.{part}" for part in ("z", class_part(self.metadata), "sketches")])
+        return Trajectory(seed, *tensors, *outcome, self.metadata)
+
+    def dropped(self, seed: int, order: int) -> Dropped:
+        """The way of a member that a seed's search dropped, by its order among the seed's starts.
+
+        Raises:
+            UserError: the file does not hold it.
+        """
+        return Dropped(*self._tensors(seed, _parts_of_dropped(seed, order, self.metadata)))
+
+    def _tensors(self, seed: int, names: list[str]) -> list[np.ndarray]:
         try:
             with safe_open(self.path, framework="np") as file:
                 tensors = [file.get_tensor(name) for name in names]
@@ -133,7 +165,12 @@ class TrajectoryFile:
         for name, tensor in zip(names, tensors, strict=True):
             if hashlib.sha256(np.ascontiguousarray(tensor)).hexdigest() != self.metadata["tensors_sha256"].get(name):
                 raise _damaged(self.path, f"the latents of seed {seed} are not what was written")
-        return Trajectory(seed, *tensors, *outcome, self.metadata)
+        return tensors
+
+
+def _parts_of_dropped(seed: int, order: int, metadata: dict) -> list[str]:
+    """What the parts of a dropped member are called in a file, in the order of Dropped."""
+    return [f"{seed}.{order}.{part}" for part in ("z", class_part(metadata), "sketches", "losses", "top_classes")]
 
 
 def read_metadata(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Which three trajectories a film shows, and why; in a ring, which a channel joins. No torch."""
+"""Which three trajectories a film shows, and why; in a ring, which a channel joins; of a pool, which. No torch."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from approach.wording import value_words, values_words
 CHANNELS = 3
 
 
-def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> dict:
+def choose(film: dict, trajectories: Iterable[dict], made: str | Path = "") -> dict:
     """Which three trajectories a film shows, and why: the content of film.json.
 
     Ranks are taken of `final_<by>`, or of the first metric of lpips, l2 that is there; a failed inversion is chosen
@@ -19,13 +19,13 @@ def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> d
     Args:
         film: an entry of `planning.films.film_table`.
         trajectories: the rows of trajectories.csv (text or numbers).
-        ring: the file that will hold a ring's channels, each as one trajectory.
+        made: the file that will hold the channels of a ring or of a pool, each as one trajectory.
 
     Returns:
         {film, key, vary, title, why, by, channels: three of {channel, label, why, setting, seed, values, trajectory
         (its file), status, last_step, metrics}}. A channel that ends at a moment before its arrival has `until`. One of
-        a ring has its trajectories as `members`, each like a channel; it is itself found in `ring`, under its number as
-        the seed and the film's name as the setting.
+        a ring or a pool has its trajectories as `members`, each like a channel, and in a pool with its `stage`; it is
+        itself found in `made`, under its number as the seed and the film's name as the setting.
 
     Raises:
         UserError: a candidate has no row, or `by` names no metric of the run.
@@ -52,13 +52,13 @@ def choose(film: dict, trajectories: Iterable[dict], ring: str | Path = "") -> d
         chosen = [(one, _label(film, one, member), "named") for one, member in zip(candidates, film["of"], strict=True)]
     channels = [_channel(number, *one) for number, one in enumerate(chosen, start=1)]
     members = channels
-    if film.get("join"):
-        channels = _ring_channels(film, members, str(ring))
+    if film.get("join") or film["vary"] == "stage":
+        channels = _made_channels(film, members, str(made))
     return {
         "film": film["name"],
         "key": film["key"],
         "vary": film["vary"],
-        "title": _title(film, channels),
+        "title": _title(film, members if film["vary"] == "stage" else channels),
         "why": _why(film, by, channels, members, len(candidates)),
         "by": by if film["vary"] == "rank" else None,
         "channels": channels,
@@ -103,12 +103,12 @@ def _channel(number: int, candidate: dict, label: str, why: str) -> dict:
         "status": str(row["status"]),
         "last_step": int(float(row["last_step"])),
         "metrics": metrics,
-        **({"until": candidate["until"]} if "until" in candidate else {}),
+        **{key: candidate[key] for key in ("until", "stage") if key in candidate},
     }
 
 
-def _ring_channels(film: dict, members: list[dict], ring: str) -> list[dict]:
-    """The members, shared out among three channels that are found in the ring's file."""
+def _made_channels(film: dict, members: list[dict], made: str) -> list[dict]:
+    """The members, shared out among three channels that are found in the file of the ring or the pool."""
     each, channels = len(members) // CHANNELS, []
     for number in range(CHANNELS):
         part = members[number * each : (number + 1) * each]
@@ -122,7 +122,7 @@ def _ring_channels(film: dict, members: list[dict], ring: str) -> list[dict]:
                 "setting": film["name"],
                 "seed": number + 1,
                 "values": values,
-                "trajectory": ring,
+                "trajectory": made,
                 "status": "ok",
                 "last_step": None,
                 "metrics": {},
@@ -136,6 +136,9 @@ def _label(film: dict, candidate: dict, member: object) -> str:
     if film["vary"] == "trajectory":
         until = f", to step {candidate['until']}" if "until" in candidate else ""
         return values_words({**candidate["values"], "seed": candidate["seed"]}) + until
+    if film["vary"] == "stage":
+        last = candidate["stage"] == candidate["stages"]
+        return "the one that is left" if last else f"dropped after stage {candidate['stage']} of {candidate['stages']}"
     return value_words(film["vary"], member)
 
 
@@ -154,6 +157,8 @@ def _why(film: dict, by: str, channels: list[dict], members: list[dict], of: int
     if film.get("join"):
         how = "the passes between their arrivals" if film["join"] == "passes" else "straight lines between arrivals"
         why = f"films.{film['key']} joins {len(members)} values of {film['vary']} by {how} to three rings: {names}."
+    if film["vary"] == "stage":
+        why = f"films.{film['key']} shows a search from inside, three members of its pool: {names}."
     if film["vary"] == "rank":
         why = f"films.{film['key']} asks for {', '.join(film['of'])} of {of} trajectories by {by}: {names}."
     failed = [member for member in members if member["status"] == "failed"]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,7 +43,7 @@ from approach.losses.losses import Loss, build_loss
 from approach.sources import sha256_of
 from approach.stages import legs_of, units_of
 from approach.target import Target, made_from, read_target
-from approach.trajectories import read_metadata, write_trajectories
+from approach.trajectories import Dropped, read_metadata, write_trajectories
 from approach.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ def invert(
         }
         write_log(log_table, seeds, state, columns(config["loss"]), names)
         shown = (part.cpu().numpy() for part in (state.z, state.classes, state.sketches))
-        write_trajectories(trajectories, seeds, *shown, metadata)
+        write_trajectories(trajectories, seeds, *shown, metadata, dropped_ways(seeds, state, columns(config["loss"])))
 
 
 def fingerprint_of(seeds: list[int], config: dict, code: str, digests: dict[str, str]) -> str:
@@ -470,6 +471,18 @@ def outcome(state: State) -> dict:
         "orders": state.orders.tolist(),
         "dropped": [[one[1:] for one in state.dropped if one[0] == owner] for owner in range(len(state.owners))],
     }
+
+
+def dropped_ways(seeds: list[int], state: State, names: list[str]) -> dict[tuple[int, int], Dropped]:
+    """What a state has kept of dropped members, by seed and order; names are the log's columns."""
+    found = {}
+    for one in state.followed:
+        z, classes, sketches, log = (one[part].numpy() for part in ("z", "classes", "sketches", "log"))
+        losses, top = log[:, names.index("loss")], log[:, names.index("top_class")]
+        found[seeds[one["owner"]], one["order"]] = Dropped(
+            z.astype(np.float32), classes.astype(np.float32), sketches, losses.astype(np.float32), top.astype(np.int32)
+        )
+    return found
 
 
 def write_log(path: Path, seeds: list[int], state: State, names: list[str], classes: list[str]) -> None:

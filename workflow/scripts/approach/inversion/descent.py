@@ -46,6 +46,9 @@ class State:
     owners: Tensor  # [N] whose member it is, as an index of the batch's seeds
     orders: Tensor  # [N] which of its seed's random starts it began from
     dropped: list[list]  # [index of the seed, order, step before which it was dropped, its loss at the last one]
+    # of each that was dropped: owner, order, and its rows of z, classes, sketches and log; but for the nearest of those
+    # that a seed dropped at a time, the last row alone
+    followed: list[dict]
     adam: dict | None = None
     looked: Tensor | None = None  # [seeds, pool] losses of random starts, while they are looked at
     seen: int = 0  # how many of them were
@@ -78,6 +81,7 @@ class State:
             owners=torch.arange(n) if owners is None else owners,
             orders=torch.zeros(n, dtype=torch.long) if orders is None else orders,
             dropped=[],
+            followed=[],
         )
 
     def to(self, device: str) -> "State":
@@ -98,6 +102,7 @@ class State:
             owners=self.owners,
             orders=self.orders,
             dropped=self.dropped,
+            followed=self.followed,
             adam=self.adam,
             looked=self.looked,
             seen=self.seen,

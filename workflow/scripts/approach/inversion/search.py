@@ -2,8 +2,9 @@
 
 A pool of one, in one stage, is plain gradient descent. With more, the points of a seed's pool are looked at (forward
 only), the nearest become its members, all members descend together, and at the end of each stage the farthest are
-dropped: successive halving (Jamieson and Talwalkar 2016). What is dropped is noted; the member that is left has its
-whole trajectory. All is decided seed by seed, so a seed depends on nothing but itself.
+dropped: successive halving (Jamieson and Talwalkar 2016). What is dropped is noted, with its last latents, and of the
+nearest that a seed drops at a time the whole way is kept; the member that is left has its whole trajectory. All is
+decided seed by seed, so a seed depends on nothing but itself.
 """
 
 import logging
@@ -19,6 +20,8 @@ from approach.inversion.starts import Latents, start
 from approach.stages import legs_of, looks, stages_of
 
 logger = logging.getLogger(__name__)
+
+PARTS = ("z", "classes", "sketches", "log")  # of a state, that have a row for each step
 
 
 def begin_search(seeds: list[int], search: dict, steps: int, columns: int, draw: Callable) -> State:
@@ -155,6 +158,8 @@ def drop(state: State, members: int, rows: int, seeds: int) -> None:
         state.dropped += [
             [int(state.owners[row]), int(state.orders[row]), state.step, float(losses.flatten()[row])] for row in gone
         ]
+        nearest = set(order[:, members].add(torch.arange(seeds) * each).tolist())
+        state.followed += [way_of(state, row, 0 if row in nearest else state.step - 1) for row in gone.tolist()]
         kept = losses.flatten()[index]
         logger.info("step %d: %d of %d members a seed go on, with losses of %.4g to %.4g; %.4g and more were dropped",
                     state.step, members, each, kept.min(), kept.max(), losses.flatten()[gone].min())  # fmt: skip
@@ -162,10 +167,16 @@ def drop(state: State, members: int, rows: int, seeds: int) -> None:
         take(state, index, rows)
 
 
+def way_of(state: State, row: int, first: int) -> dict:
+    """A member's rows up to the step, from the first wanted, with its seed and its order."""
+    rows = {name: getattr(state, name)[row, first : state.step].cpu().clone() for name in PARTS}
+    return {"owner": int(state.owners[row]), "order": int(state.orders[row]), **rows}
+
+
 def take(state: State, index: Tensor, rows: int) -> None:
     """Keep the members at index, in place, with room for so many rows."""
     there = index.to(state.z.device)
-    for name in ("z", "classes", "sketches", "log"):
+    for name in PARTS:
         old = getattr(state, name)[there]
         new = old.new_full((len(index), rows, old.shape[2]), math.nan if name == "log" else 0.0)
         new[:, : old.shape[1]] = old

@@ -15,6 +15,8 @@ MOST_PIXELS = 20_000_000
 SMALLEST_TILE = 16
 CAPTIONED_TILE = 48
 BEST_SHAPE = 1.4
+MOST_OF_STAGE = 8  # dropped members that are shown, the nearest
+DROPPED = ("seeds", "steps", "losses", "images")  # what is known of dropped members
 
 
 def setting_sheet(
@@ -48,6 +50,39 @@ def setting_sheet(
         rows.append({"label": [f"start {trajectory['seed']}", note], "failed": failed, "tiles": tiles})
     heads = [[f"step {step}"] for step in shown]
     return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)
+
+
+def pool_sheet(dropped: Mapping[str, np.ndarray], target: np.ndarray, *, title: str, tile: int = 128) -> Image.Image:
+    """The contact sheet of the seeds' pools: of each seed the members that were dropped, stage by stage.
+
+    Args:
+        dropped: seeds, steps, losses [D] and images [D, H, W, 3] uint8, seed by seed, stage by stage, nearest first; as
+            many of each seed at each step.
+        target: uint8 [H, W, 3].
+        title: in large type.
+        tile: pixels of a picture's side.
+    """
+    table = pd.DataFrame({name: dropped[name] for name in ("seeds", "steps", "losses")})
+    table = table.groupby(["seeds", "steps"], sort=False).head(MOST_OF_STAGE)
+    rows = []
+    for seed, members in table.groupby("seeds", sort=False):
+        tiles = [
+            {"image": dropped["images"][place], "caption": f"{loss:#.3g}" if np.isfinite(loss) else "not finite"}
+            for place, loss in members["losses"].items()
+        ]
+        rows.append({"label": [f"start {seed}"], "tiles": tiles})
+    steps = table.loc[table["seeds"] == table["seeds"].iloc[0], "steps"]
+    heads = [["" if again else f"step {step}"] for step, again in zip(steps, steps.duplicated(), strict=True)]
+    subtitle = "members of each start's pool that were dropped before a step, with their loss there"
+    return sheet(rows, heads, target, title=title, subtitle=subtitle, tile=tile)
+
+
+def below(one: Image.Image, other: Image.Image) -> Image.Image:
+    """One sheet above another, on the same ground."""
+    whole = Image.new("RGB", (max(one.width, other.width), one.height + other.height), GROUND)
+    whole.paste(one, (0, 0))
+    whole.paste(other, (0, one.height))
+    return whole
 
 
 def experiment_sheet(

@@ -8,7 +8,7 @@ from approach.film.render import chunk, to_frames
 from approach.losses.metrics import measure
 from approach.losses.perceptual import Perceptual
 from approach.target import Target
-from approach.trajectories import Trajectory
+from approach.trajectories import Trajectory, TrajectoryFile
 
 
 def moments(steps: int, count: int) -> list[int]:
@@ -56,3 +56,36 @@ def take_stills(
         row |= {f"start_{name}": float(value[0]) for name, value in found.items()}
         rows.append(row | {f"final_{name}": float(value[1]) for name, value in found.items()})
     return steps, np.stack(pictures), rows
+
+
+def take_dropped(generator: Generator, trajectories: list[Trajectory], files: dict[int, TrajectoryFile]) -> dict:
+    """Render what members of the seeds' pools had come to when they were dropped.
+
+    Args:
+        generator: in float32.
+        trajectories: of the seeds.
+        files: the file of each seed.
+
+    Returns:
+        Of all D of them, seed by seed, stage by stage, the nearest first: seeds, steps, losses [D]; images
+        [D, H, W, 3] uint8. Nothing where none was dropped.
+    """
+    device = next(generator.buffers()).device
+    noted, latents = [], []
+    for seed in (trajectory.seed for trajectory in trajectories):
+        file = files[seed]
+        for order, step, loss in file.metadata["dropped"][file.metadata["seeds"].index(seed)]:
+            way = file.dropped(seed, order)
+            noted.append((seed, step, loss))
+            latents.append((way.z[-1], way.classes[-1]))
+    if not noted:
+        return {}
+    images, batch = [], chunk(device)
+    for begin in range(0, len(latents), batch):
+        z, classes = (
+            torch.from_numpy(np.stack(part)).to(device) for part in zip(*latents[begin : begin + batch], strict=True)
+        )
+        with torch.no_grad():
+            images.append(to_frames(generator(generator.conditioning(z, classes))))
+    seeds, steps, losses = (np.array(part) for part in zip(*noted, strict=True))
+    return {"seeds": seeds, "steps": steps, "losses": losses, "images": np.concatenate(images)}

@@ -8,7 +8,7 @@ import numpy as np
 from approach.files import read_npz, reading
 
 
-def write_stills(path: Path, seeds: list[int], steps: list[int], images: np.ndarray) -> None:
+def write_stills(path: Path, seeds: list[int], steps: list[int], images: np.ndarray, dropped: Mapping) -> None:
     """Write the pictures of one setting.
 
     Args:
@@ -16,8 +16,10 @@ def write_stills(path: Path, seeds: list[int], steps: list[int], images: np.ndar
         seeds: N seeds.
         steps: the M steps of the pictures, the arrival's last.
         images: [N, M, H, W, 3] uint8.
+        dropped: what else there is of members that were dropped (`stills.take_dropped`).
     """
-    np.savez_compressed(path, seeds=np.array(seeds), steps=np.array(steps), images=images, arrivals=images[:, -1])
+    parts = {"seeds": np.array(seeds), "steps": np.array(steps), "images": images, "arrivals": images[:, -1]}
+    np.savez_compressed(path, **parts, **{f"dropped_{name}": part for name, part in dropped.items()})
 
 
 def read_arrivals(paths: Mapping[str, str | Path]) -> dict[str, np.ndarray]:

@@ -377,7 +377,9 @@ def towards_biggan(plan: Plan) -> list[str]:
     file = plan.root / "resources/biggan/biggan-deep-256.json"
     architecture = asdict(read_config(file))
     speeds, cores = machine_gigaflops(), min(image_threads(file), os.cpu_count() or 1)
-    low, high = (500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), median(speeds)))
+    low, high = (
+        500 * step_core_seconds(architecture, True, 3, speed) / cores for speed in (max(speeds), median(speeds))
+    )
     size = DOWNLOAD_MB["biggan-deep-256"] + 5
     return [
         "the same with BigGAN-deep-256" + ("" if own else " and the painting") + ":",

@@ -1,13 +1,14 @@
 """The grammar of `films:`: which films a run has. No torch."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 
 from approach.errors import UserError
 
 RANKS = ("closest", "median", "farthest", "strangest")
 CHANNELS = 3
+NAMED = ("rank", "trajectory", "stage")  # what a film can vary beside the seed and the axes of the sweep
 JOINS = ("passes", "straight")
 RING = {"clock": "own", "loop": True, "ease": 0.0}  # how a ring is shown unless it says otherwise of itself
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -19,26 +20,30 @@ def film_table(
     axes: dict[str, Sequence],
     seeds: Sequence[int],
     spell: Callable[[dict], str],
+    stages: Mapping[str, int] | None = None,
 ) -> tuple[list[dict], list[str]]:
     """List the films of a run.
 
-    An entry of `films:` has `vary` (seed, an axis of the sweep, rank or trajectory), `of` (its three members; for a
-    seed or an axis by default the first three), for ranks optionally `by` (a metric), `video` (keys of its own), and
-    keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It stands
-    in the film's name even where it has only one value, so that a film keeps its path when the sweep grows. With `join`
-    (passes, straight) it is a ring: it has six members, or a multiple of them, and each channel joins its share.
+    An entry of `films:` has `vary` (seed, an axis of the sweep, rank, trajectory or stage), `of` (its three members;
+    for a seed or an axis by default the first three), for ranks optionally `by` (a metric), `video` (keys of its own),
+    and keys that it fixes (`seed: 0`, `loss: l2`). An axis that is left open gives a film for each of its values. It
+    stands in the film's name even where it has only one value, so that a film keeps its path when the sweep grows. With
+    `join` (passes, straight) it is a ring: it has six members, or a multiple of them, and each channel joins its share.
+    One that varies the stage shows a seed's search from inside: for each of three stages the member that was the
+    nearest of those dropped at its end, and for the last stage the one that was left.
 
     Args:
         films: the configuration's table of films.
         axes: the values of every axis of the sweep, in schema order.
         seeds: the run's seeds.
         spell: gives a setting's name from its values.
+        stages: how many its search has, of each setting that has more than one.
 
     Returns:
         The films, each {name, key, vary, of, by, video, candidates: [{setting, seed, values}]}, and of rings join. The
         candidates are the three trajectories in the order of the channels, or for ranks all that may be chosen; one
-        that is shown to a moment only has its step as `until`. Then a line for each film that this run cannot have,
-        with the reason.
+        that is shown to a moment only has its step as `until`, and one of a search its `stage`, of how many `stages`.
+        Then a line for each film that this run cannot have, with the reason.
 
     Raises:
         UserError: an entry is wrong, whatever the run.
@@ -61,12 +66,44 @@ def film_table(
             named = [_named(key, member, axes=axes, seeds=seeds, spell=spell) for member in members]
             made.append({"name": key, **film, "candidates": named})
             continue
+        if vary == "stage":
+            inside, lines = _films_of_stages(film, fixed, everything, axes, spell, stages or {})
+            made, notes = made + inside, notes + lines
+            continue
         varied, values_shown = ("seed", seeds) if vary == "rank" else (vary, members)
         open_axes = [name for name in everything if name not in fixed and name != varied]
         for values in product(*(everything[name] for name in open_axes)):
             point = dict(zip(open_axes, values, strict=True))
             candidates = [_candidate({**fixed, **point, varied: value}, axes, spell) for value in values_shown]
             made.append({"name": f"{key}+{spell(point)}" if point else key, **film, "candidates": candidates})
+    return made, notes
+
+
+def _films_of_stages(
+    film: dict,
+    fixed: dict,
+    everything: dict[str, Sequence],
+    axes: dict[str, Sequence],
+    spell: Callable[[dict], str],
+    stages: Mapping[str, int],
+) -> tuple[list[dict], list[str]]:
+    """The films of an entry that varies the stage, one for each seed and setting left open, and why others are none."""
+    made, notes, key = [], [], film["key"]
+    open_axes = [name for name in everything if name not in fixed]
+    for values in product(*(everything[name] for name in open_axes)):
+        point = dict(zip(open_axes, values, strict=True))
+        one = _candidate({**fixed, **point}, axes, spell)
+        name, count = f"{key}+{spell(point)}" if point else key, stages.get(one["setting"], 1)
+        members = film["of"] or [1, (count + 1) // 2, count]
+        if count < CHANNELS:
+            notes.append(f"no film '{name}': its search has fewer than three stages (search=halving has five)")
+        elif len(members) < CHANNELS:
+            notes.append(f"no film '{name}': three channels need three members, and it has {_listed(members)}")
+        elif wrong := [member for member in members if member not in range(1, count + 1)]:
+            raise UserError(f"films.{key}.of: no stage {wrong[0]}; they are numbered 1 to {count}")
+        else:
+            candidates = [{**one, "stage": member, "stages": count} for member in members]
+            made.append({"name": name, **film, "of": members, "candidates": candidates})
     return made, notes
 
 
@@ -91,8 +128,8 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     vary = (entry or {}).get("vary")
     if not isinstance((entry or {}).get("video") or {}, dict):
         raise UserError(f"films.{key}.video={entry['video']}: write keys of video, as in {{seconds: 30}}")
-    if vary not in (*everything, "rank", "trajectory"):
-        raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, 'rank', 'trajectory'])}")
+    if vary not in (*everything, *NAMED):
+        raise UserError(f"films.{key}.vary={vary}: choose one of {', '.join([*everything, *NAMED])}")
     fixed = {name: value for name, value in entry.items() if name not in ("vary", "of", "by", "video", "join")}
     cannot_be_fixed = {"rank": ["seed"], "trajectory": list(everything)}.get(vary, [vary])
     for name in fixed:
@@ -103,7 +140,7 @@ def _checked(key: str, entry: dict | None, everything: dict[str, Sequence]) -> t
     join = entry.get("join")
     if join is not None and join not in JOINS:
         raise UserError(f"films.{key}.join={join}: write passes or straight")
-    if join and vary == "rank":
+    if join and vary in ("rank", "stage"):
         raise UserError(f"films.{key}.join: a ring names its members; vary a seed, a key of the sweep or a trajectory")
     wanted = entry.get("of")
     given = [*(wanted if isinstance(wanted, list) else []), *fixed.values()]
@@ -133,6 +170,8 @@ def _members(entry: dict, everything: dict[str, Sequence]) -> tuple[list, str]:
     vary, wanted, least = entry["vary"], entry.get("of"), _least(entry)
     if vary == "rank":
         wanted = wanted or ("closest", "median", "strangest")
+    if vary == "stage":  # how many there are depends on the setting
+        return list(wanted or []), ""
     there = everything["seed" if vary == "rank" else vary] if vary != "trajectory" else wanted or []
     members = list(wanted or there[:least])
     if len(members) < least:

@@ -247,16 +247,24 @@ class Plan:
         return sorted(set(self.candidate_files(film).values()))
 
     def shown_batches(self, film: str) -> list[str]:
-        """The files of the trajectories that a film shows: of a ring, what joins them."""
-        return [self.ring_file(film, "safetensors")] if self.joined(film) else self.candidate_batches(film)
+        """The files of the trajectories that a film shows: of a ring or a pool, the one that is made for it."""
+        return [self.made_file(film, "safetensors")] if self.made(film) else self.candidate_batches(film)
 
     def joined(self, film: str) -> str | None:
         """What joins a ring's trajectories: passes or straight lines; nothing where the film is no ring."""
         return self.films[film].get("join")
 
-    def ring_file(self, film: str, suffix: str) -> str:
-        """A ring's latents, or the table of its steps."""
-        return f"{self.results}/films/{film}/ring.{suffix}"
+    def shows_pool(self, film: str) -> bool:
+        """Whether a film shows a search from inside, members of a seed's pool."""
+        return self.films[film]["vary"] == "stage"
+
+    def made(self, film: str) -> str | None:
+        """What files are called that hold a film's own channels, ring or pool; nothing where it shows trajectories."""
+        return "ring" if self.joined(film) else "pool" if self.shows_pool(film) else None
+
+    def made_file(self, film: str, suffix: str) -> str:
+        """The latents of a ring or a pool, or the table of their steps."""
+        return f"{self.results}/films/{film}/{self.made(film)}.{suffix}"
 
     def named_batches(self, film: str) -> list[str]:
         """The batch files of a film that names its members; ranks are read from the table."""
@@ -274,12 +282,12 @@ class Plan:
         """Under which settings film.json has the losses of a film's captions, in the order of `caption_losses`."""
         if not self.video(film)["captions"]:
             return []
-        return [film] if self.joined(film) else self.candidate_settings(film)
+        return [film] if self.made(film) else self.candidate_settings(film)
 
     def caption_losses(self, film: str) -> list[str]:
         """The tables that a film's captions are read from, where it has captions."""
-        if self.joined(film):
-            return [self.ring_file(film, "csv") for _ in self.caption_settings(film)]
+        if self.made(film):
+            return [self.made_file(film, "csv") for _ in self.caption_settings(film)]
         return [f"{self.results}/{setting}/losses.csv" for setting in self.caption_settings(film)]
 
     def candidate_losses(self, film: str) -> list[str]:
@@ -333,7 +341,7 @@ class Plan:
 
     def films_with_passes(self) -> list[str]:
         """The films whose arrivals get passes between them; rings that are joined by them have no choice."""
-        asked = self._films_of("passes")
+        asked = [film for film in self._films_of("passes") if not self.shows_pool(film)]
         return [film for film in self.films if (self.joined(film) or film in asked) and self.joined(film) != "straight"]
 
     def passes(self, film: str) -> list[str]:
@@ -352,9 +360,9 @@ class Plan:
         """One file of every film."""
         return [f"{self.results}/films/{film}/{file}" for film in self.films]
 
-    def rings(self) -> dict[str, str]:
-        """The films that are rings: film -> the table of its steps."""
-        return {film: self.ring_file(film, "csv") for film in self.films if self.joined(film)}
+    def made_tables(self) -> dict[str, str]:
+        """The films that are rings or show a pool: film -> the table of its steps."""
+        return {film: self.made_file(film, "csv") for film in self.films if self.made(film)}
 
     def per_panorama(self, file: str) -> list[str]:
         """One file of every film that gets a panorama."""
@@ -383,10 +391,10 @@ class Plan:
     def film_products(self, film: str) -> list[str]:
         """What is made of a film; the viewer for Snakemake's report comes on top."""
         files = ["film.json", "triptych.mp4", "channel-1.mp4", "channel-2.mp4", "channel-3.mp4"]
-        files += ["ring.safetensors", "ring.csv"] if self.joined(film) else []
+        files += [f"{made}.safetensors", f"{made}.csv"] if (made := self.made(film)) else []
         files += ["panorama.png"] if film in self.surveyed_films() else []
         files += ["passes.safetensors", "passes.png"] if film in self.films_with_passes() else []
-        heard = self.video(film)["sound"] == "loss" and not self.joined(film)
+        heard = self.video(film)["sound"] == "loss" and not self.made(film)
         files += [f"channel-{n}-sound.mp4" for n in (1, 2, 3)] if heard else []
         files += ["itinerary.png", "itinerary.csv"]
         if self.video(film)["exhibition"]:
@@ -497,7 +505,8 @@ def make_plan(given: dict, root: Path) -> Plan:
         for key, value in setting.values.items():
             if value not in axes.setdefault(key, []):
                 axes[key].append(value)
-    table, notes = film_table(base["films"], axes, base["seeds"], sweep.setting_id)
+    stages = {key: len(setting.config["search"]["stages"]) for key, setting in planned.items()}
+    table, notes = film_table(base["films"], axes, base["seeds"], sweep.setting_id, stages)
     for key, entry in base["films"].items():
         sweep.validate_video(key, base["video"], entry.get("video", {}))
     films = {film["name"]: film for film in table}

@@ -346,8 +346,8 @@ class Config(Section):
     latent: Latent
     search: Search
     films: dict[str, dict | None] = key(
-        "films by name: {vary: seed, loss, lr, rank or trajectory, of: [three members], fixed keys}, with join a ring "
-        "of six; null: no such film"
+        "films by name: {vary: seed, loss, lr, rank, trajectory or stage, of: [three members], fixed keys}, with join "
+        "a ring of six; null: no such film"
     )
     montage: Montage
     panorama: Panorama
