@@ -4,8 +4,9 @@
 
 The study generator, LPIPS, eight starts. Plain inverts one after another as the packages' users write it: Adam at
 constant rates, float32; once at the rates that such tools come with, once at ours. Ours inverts them together, with the
-optimizer of config/ and what the inversion job itself decides (micro-batches, compilation), loading included. Plain's
-mark is its loss after the last step: each seed's own, and the mean of all.
+optimizer of config/ and what the inversion job itself decides (micro-batches, compilation), loading included; once with
+the defaults, once with latent.classes=embedding lr=0.1, from the same pictures. Plain's mark is its loss after the last
+step: each seed's own, and the mean of all.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from approach.biggan.generator import load_generator  # noqa: E402
 from approach.biggan.precision import keep_memory  # noqa: E402
 from approach.inversion.batch import decide  # noqa: E402
 from approach.inversion.descent import State, columns, descend  # noqa: E402
+from approach.inversion.search import embedded  # noqa: E402
 from approach.inversion.starts import Latents, start  # noqa: E402
 from approach.target import prepare_target, read_target  # noqa: E402
 from contestants import RATES, TRUNCATION, Case, Task, our_loss, plain_generator, plain_perceptual  # noqa: E402
@@ -34,6 +36,7 @@ from measuring import trim_memory  # noqa: E402
 
 logger = logging.getLogger("bench")
 
+OURS = {"defaults": {}, "latent.classes=embedding lr=0.1": {"classes": "embedding", "lr": 0.1}}
 START = {"classes": [], "logit_std": 1.0, "class_probability": 0.9, "temperature": 1.0}
 
 
@@ -67,7 +70,9 @@ def invert_plainly(task: Task, begin: Latents, steps: int, rates: dict[str, floa
     return seconds, final
 
 
-def invert_ours(task: Task, begin: Latents, steps: int, optimizer: dict, precision: str) -> tuple[torch.Tensor, list]:
+def invert_ours(
+    task: Task, begin: Latents, steps: int, optimizer: dict, precision: str, classes: str
+) -> tuple[torch.Tensor, list]:
     """Loss of every seed and step [N, steps + 1], and the seconds since the start at each step's end."""
     began = time.perf_counter()
     seeds = list(range(len(begin.z)))
@@ -78,10 +83,12 @@ def invert_ours(task: Task, begin: Latents, steps: int, optimizer: dict, precisi
     generator = load_generator(task.weights, task.config, truncation=TRUNCATION, precision=precision)
     generator.set_compiled(decisions["compiled"])
     loss = our_loss(task, Case("ours", precision, len(seeds), decisions["compiled"]))
+    if classes == "embedding":
+        begin = embedded(begin, generator.embedding, START["temperature"])
     state = State.begin(begin, steps, len(columns({"terms": {"lpips": {}}})))
     at: list[float] = []
     state = descend(generator, loss, state, seeds, steps=steps, optimizer=optimizer, temperature=START["temperature"],
-                    truncation=TRUNCATION, micro_batch=decisions["micro_batch"],
+                    truncation=TRUNCATION, micro_batch=decisions["micro_batch"], classes=classes,
                     after_step=lambda state, images: at.append(time.perf_counter() - began))  # fmt: skip
     return state.log[:, :, 0], at
 
@@ -120,6 +127,7 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--plain-rates", nargs="+", default=["tools", "ours"], choices=["tools", "ours"])
+    parser.add_argument("--ours", nargs="+", default=list(OURS), choices=list(OURS))
     parser.add_argument("--json", type=Path, default=Path("results/bench/arrival.json"))
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -130,23 +138,28 @@ def main(arguments: list[str] | None = None) -> dict:
         prepare_target(options.picture, task.config.output_dim).save(path)
         task = Task(task.config, task.weights, read_target(path).pixels, "lpips", options.backbone, "cpu")
     begin = starts(task, list(range(options.seeds)))
-    optimizer = yaml.safe_load((ROOT / "config" / "optimizer" / "adam.yaml").read_text(encoding="utf-8"))
-    ours = {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_lr_ratio"]}
-    keep_memory(True)
-    losses, at = invert_ours(task, begin, options.steps, optimizer, options.precision)
-    keep_memory(False)
-    trim_memory()
-    found = {
-        "ours": {"precision": options.precision, "steps": options.steps, "rates": ours,
-                 "loss": losses[:, -1].tolist(), "seconds_at_step": at},
-        "plain": [],
-        "plain_steps": options.plain_steps,
-        "threads": torch.get_num_threads(),
-    }  # fmt: skip
-    for rates in ({"tools": RATES, "ours": ours}[which] for which in options.plain_rates):
+    configured = yaml.safe_load((ROOT / "config" / "optimizer" / "adam.yaml").read_text(encoding="utf-8"))
+    found = {"plain_steps": options.plain_steps, "threads": torch.get_num_threads(), "ours": {}, "plain": []}
+    runs = {}
+    for name in options.ours:
+        optimizer = {**configured, **OURS[name]}
+        classes = optimizer.pop("classes", "softmax")
+        keep_memory(True)
+        losses, at = runs[name] = invert_ours(task, begin, options.steps, optimizer, options.precision, classes)
+        keep_memory(False)
+        trim_memory()
+        found["ours"][name] = {
+            "precision": options.precision, "steps": options.steps, "loss": losses[:, -1].tolist(),
+            "seconds_at_step": at,
+            "rates": {"z": optimizer["lr"], "classes": optimizer["lr"] * optimizer["class_lr_ratio"]},
+        }  # fmt: skip
+        logger.info("ours, %s: %.1f s, mean loss %.4f", name, at[-1], losses[:, -1].mean())
+    for which in options.plain_rates:
+        rates = RATES if which == "tools" else found["ours"][options.ours[0]]["rates"]
         theirs = invert_plainly(task, begin, options.plain_steps, rates)
-        found["plain"].append({"rates": rates, **compare(losses, at, *theirs)})
-        logger.info("plain at %s: %s", rates, found["plain"][-1])
+        for name, (losses, at) in runs.items():
+            found["plain"].append({"ours": name, "rates": rates, **compare(losses, at, *theirs)})
+            logger.info("%s", found["plain"][-1])
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n")
     return found

@@ -136,8 +136,8 @@ def test_arrival_compares_a_whole_run(backbone, tmp_path):
     files = ["--picture", str(tmp_path / "target.png"), "--backbone", str(backbone)]
     few = ["--seeds", "1", "--plain-steps", "1", "--steps", "2", "--plain-rates", "ours"]
     found = arrival.main([*files, *few, "--json", str(tmp_path / "arrival.json")])
-    assert len(found["ours"]["seconds_at_step"]) == 3
-    assert [row["rates"] for row in found["plain"]] == [found["ours"]["rates"]]
+    assert [len(one["seconds_at_step"]) for one in found["ours"].values()] == [3, 3]
+    assert [row["ours"] for row in found["plain"]] == list(arrival.OURS)
     assert "| seeds that reach" in report.waiting(json.loads((tmp_path / "arrival.json").read_text()))
 
 
