@@ -35,3 +35,14 @@ def test_the_jobs_that_compute_on_the_gpu_ask_for_it(workflow):
         _, *parts = re.split(r"^(?:local)?rule (\w+):$", text.stdout + text.stderr, flags=re.MULTILINE)
         jobs = zip(parts[::2], parts[1::2], strict=True)
         assert {name for name, body in jobs if re.search(r"\bgpu=1\b", body)} == wanted
+
+
+@pytest.mark.parametrize("film", ["vary: seed, join: straight", "vary: stage, seed: 0", "vary: rank"])
+def test_a_cluster_takes_every_kind_of_film(tmp_path, film):
+    """What makes a ring or a pool stands between two tiny jobs of a film: no group may hold both."""
+    options = ["-s", str(ROOT / "Snakefile"), "-n", "--workflow-profile", str(ROOT / "profiles" / "slurm")]
+    given = ["--config", "seeds=6", "search=halving", f"hydra=films.one={{{film}}}"]
+    result = subprocess.run(
+        [str(SNAKEMAKE), *options, *given], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]

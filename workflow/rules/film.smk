@@ -1,4 +1,4 @@
-# Film: choose three trajectories (or members of a pool), render their frames without loss, encode three channels and a triptych.
+# Film: choose three trajectories, or members of a pool; render their frames without loss; encode channels and triptych.
 
 TIMING = ("seconds", "fps", "time", "ease", "hold", "loop", "clock")
 LOOK = ("size", "gap", "crf", "preset", "captions")

@@ -148,6 +148,15 @@ class TrajectoryFile:
         tensors = self._tensors(seed, [f"{seed}.{part}" for part in ("z", class_part(self.metadata), "sketches")])
         return Trajectory(seed, *tensors, *outcome, self.metadata)
 
+    def pool(self, seed: int) -> list[tuple[int, int, float]]:
+        """Order, step and loss of each member that a seed's search dropped, stage by stage, the nearest first.
+
+        Files of before 27 November 2026 do not have their latents, and so nothing of them.
+        """
+        noted = self.metadata.get("dropped") or [[] for _ in self.metadata["seeds"]]
+        kept = self.metadata["tensors_sha256"]
+        return [tuple(one) for one in noted[self.metadata["seeds"].index(seed)] if f"{seed}.{one[0]}.z" in kept]
+
     def dropped(self, seed: int, order: int) -> Dropped:
         """The way of a member that a seed's search dropped, by its order among the seed's starts.
 

@@ -37,8 +37,7 @@ def member_of_stage(
         known = logged[["step", "loss", "top_class"]].to_dict("records")
         told = [{"place": f"step {row['step']}", **row} for row in known]
         return (whole.z, whole.classes, whole.sketches), told
-    dropped = file.metadata["dropped"][file.metadata["seeds"].index(seed)]
-    order = next((order for order, step, _ in dropped if step == ends[stage - 1]), None)
+    order = next((order for order, step, _ in file.pool(seed) if step == ends[stage - 1]), None)
     if order is None:
         raise UserError(f"{file.path}: seed {seed} dropped nobody at the end of stage {stage}; show another stage")
     way = file.dropped(seed, order)

@@ -73,9 +73,8 @@ def take_dropped(generator: Generator, trajectories: list[Trajectory], files: di
     device = next(generator.buffers()).device
     noted, latents = [], []
     for seed in (trajectory.seed for trajectory in trajectories):
-        file = files[seed]
-        for order, step, loss in file.metadata["dropped"][file.metadata["seeds"].index(seed)]:
-            way = file.dropped(seed, order)
+        for order, step, loss in files[seed].pool(seed):
+            way = files[seed].dropped(seed, order)
             noted.append((seed, step, loss))
             latents.append((way.z[-1], way.classes[-1]))
     if not noted:
