@@ -29,7 +29,7 @@ def fabricate(folder, seeds=(0, 2)):
         write_trajectories(files["trajectories"][-1], list(seeds), *latents, metadata)
         images = np.arange(2 * 3)[:, None].reshape(2, 3, 1, 1, 1) * np.ones((1, 1, 4, 4, 3)) + 10 * place
         stills[setting] = folder / f"{place}.npz"
-        write_stills(stills[setting], list(seeds), [0, 1, 2], images.astype(np.uint8))
+        write_stills(stills[setting], list(seeds), [0, 1, 2], images.astype(np.uint8), {})
     return files, stills
 
 
