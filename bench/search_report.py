@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- made by bench/search_report.py -->", "<!-- until here -->"
-ENOUGH = 4  # runs, for quartiles and for a comparison at one target
+ENOUGH = 4  # runs, for quartiles
+DUEL = ("halving", "pix2latent BasinCMA")
 RECOVERED = 0.1  # of the objective, below which one of the generator's own samples counts as found again
 HELD_OUT = ["l2", "ssim", "discriminator", "lpips-alex", "lpips-vgg"]
 MARKERS = "osD^vx"  # ten colours each
@@ -63,15 +64,15 @@ def held_out(table: pd.DataFrame) -> str:
     return markdown(rows, ["target", "method", "units", *metrics])
 
 
-def target_by_target(table: pd.DataFrame) -> str:
-    """For each target that several methods had enough runs at: the objective and what nobody descended, by method."""
+def duel(table: pd.DataFrame) -> str:
+    """Halving and its strongest rival, target by target where both were run: the objective and the other metrics."""
     metrics = ["objective", *(name for name in HELD_OUT if name in table and table[name].notna().any())]
     rows = []
-    for target, some in table.groupby("target", sort=False):
-        last = some[some["budget"] == some.groupby("method")["budget"].transform("max")]
-        methods = {method: theirs for method, theirs in last.groupby("method", sort=False) if len(theirs) >= ENOUGH}
-        for method, theirs in methods.items() if len(methods) > 1 else ():
-            rows.append([target, method, f"{theirs['units'].max():,}", *(cell(theirs[metric]) for metric in metrics)])
+    for target, some in table[table["method"].isin(DUEL)].groupby("target", sort=False):
+        theirs = dict(list(some.groupby("method", sort=False)))
+        for method in DUEL if len(theirs) == len(DUEL) else ():
+            last = theirs[method][theirs[method]["budget"] == theirs[method]["budget"].max()]
+            rows.append([target, method, f"{last['units'].max():,}", *(cell(last[metric]) for metric in metrics)])
     return markdown(rows, ["target", "method", "units", *metrics]) if rows else ""
 
 
@@ -115,8 +116,8 @@ def write(table: pd.DataFrame, page: Path) -> None:
     parts = []
     for objective, some in table.groupby("objective_name", sort=False):
         parts += [f"### {objective}", objectives(some), "Metrics that were not descended:", held_out(some)]
-        if comparison := target_by_target(some):
-            parts += [f"Targets at which several methods had {ENOUGH} runs and more:", comparison]
+        if compared := duel(some):
+            parts += ["Halving and its strongest rival, target by target:", compared]
         if (some["group"] == "own").any():
             parts += ["The generator's own samples, found again:", recovered(some)]
         picture = page.with_name(f"search-{objective}.png")

@@ -156,6 +156,12 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
     assert re.search(r"^\| own samples \| descent \| [\d.]+, 2 \| [\d.]+, 2 \|$", text, re.M)
     assert re.search(r"^\| descent \| 16 \| \d of 2 \|$", text, re.M)
     assert (tmp_path / "search-l1-ssim.png").stat().st_size > 5_000
+    assert "target by target" not in text  # its rival was not run
+    monkeypatch.setattr(search_report, "DUEL", ("halving", "descent"))
+    search_report.main([str(tmp_path / "search.csv"), "--page", str(page)])
+    compared = page.read_text().partition("target by target")[2].partition("###")[0]
+    assert re.search(r"^\| own-0 \| halving \| 15 \| [\d.]+, 2 \|.*\n\| own-0 \| descent \| 16 \|", compared, re.M)
+    assert "| study |" not in compared  # where descent was not run
     other = tmp_path / "other.csv"
     search.main([*words[:-1], str(other), "--merge", str(tmp_path / "search.csv")])
     with other.open(newline="") as file:

@@ -231,3 +231,11 @@ except checkpoint.UserError as error:
     assert "another process is inverting this batch" in said
     with checkpoint.only_writer(path):
         pass
+
+
+def test_a_snakemake_that_is_done_waits_for_no_timer():
+    lines = ["import threading", "from approach.processes import leave_soon"]
+    lines += ["threading.Timer(60, print).start()", "leave_soon()"]
+    environment, began = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}, time.monotonic()
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, env=environment)
+    assert time.monotonic() - began < 30

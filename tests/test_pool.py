@@ -81,3 +81,8 @@ def test_nothing_is_left_to_do_and_another_stage_inverts_nothing(finished):
     assert finished.planned(**KEYS) == {}
     other = finished.planned(**KEYS, hydra="films.inside={vary: stage, seed: 1, of: [2, 1, 3]}")
     assert other["pool"] == 1 and not {"invert", "stills"} & set(other)
+
+
+def test_what_is_shared_of_it_has_no_poster(finished):
+    shared = finished.planned("share", **KEYS)
+    assert shared["share_film"] == 1 and "poster" not in shared

@@ -248,14 +248,7 @@ def get_survey(wildcards):
 
 
 def get_shared_files(wildcards):
-    moving, still = ["triptych.webm", "triptych.webp"], ["poster.pdf", "card.png"]
-    # a poster shows arrivals, and of a pool only one arrived
-    wanted = {film: moving + still * (not PLAN.shows_pool(film)) for film in PLAN.films}
-    return [
-        f"{PLAN.results}/films/{film}/share/{name}"
-        for film, names in wanted.items()
-        for name in names
-    ]
+    return PLAN.shared_files()
 
 
 def get_player_films(wildcards):

@@ -26,7 +26,6 @@ with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
     steps, images, rows = take_stills(
         generator, trajectories, target, names=snakemake.params.metrics, count=snakemake.params.moments, net=net
     )
-    files = {seed: TrajectoryFile(places[seed]) for seed in seeds}
-    dropped = take_dropped(generator, trajectories, files)
+    dropped = take_dropped(generator, {seed: TrajectoryFile(places[seed]) for seed in seeds})
     write_stills(Path(snakemake.output.stills), seeds, steps, images, dropped)
     pd.DataFrame(rows).to_csv(snakemake.output.metrics, index=False)

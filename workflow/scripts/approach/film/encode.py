@@ -344,7 +344,7 @@ def options_of(codec: dict, fps: float) -> dict:
     options = {"vcodec": "libx264", "preset": codec["preset"], "pix_fmt": "yuv420p", "g": round(fps)}
     options["movflags"] = "+faststart"
     if "mbit" not in codec:
-        # Blocks below 16 x 16 cost a third of the time, and a search below a pixel two fifths. Who asks for
+        # Blocks below 16 x 16 cost a third of the time, and a search below a pixel a third of the rest. Who asks for
         # a slower preset asks for both.
         quick = {"x264-params": "partitions=none:subme=0:me=dia"} if codec["preset"] == "veryfast" else {}
         return {**options, "crf": codec["crf"], **quick}

@@ -58,13 +58,12 @@ def take_stills(
     return steps, np.stack(pictures), rows
 
 
-def take_dropped(generator: Generator, trajectories: list[Trajectory], files: dict[int, TrajectoryFile]) -> dict:
+def take_dropped(generator: Generator, files: dict[int, TrajectoryFile]) -> dict[str, np.ndarray]:
     """Render what members of the seeds' pools had come to when they were dropped.
 
     Args:
         generator: in float32.
-        trajectories: of the seeds.
-        files: the file of each seed.
+        files: seed -> the file that holds it.
 
     Returns:
         Of all D of them, seed by seed, stage by stage, the nearest first: seeds, steps, losses [D]; images
@@ -72,9 +71,9 @@ def take_dropped(generator: Generator, trajectories: list[Trajectory], files: di
     """
     device = next(generator.buffers()).device
     noted, latents = [], []
-    for seed in (trajectory.seed for trajectory in trajectories):
-        for order, step, loss in files[seed].pool(seed):
-            way = files[seed].dropped(seed, order)
+    for seed, file in files.items():
+        for order, step, loss in file.pool(seed):
+            way = file.dropped(seed, order)
             noted.append((seed, step, loss))
             latents.append((way.z[-1], way.classes[-1]))
     if not noted:

@@ -360,6 +360,15 @@ class Plan:
         """One file of every film."""
         return [f"{self.results}/films/{film}/{file}" for film in self.films]
 
+    def shared_files(self) -> list[str]:
+        """What `snakemake share` makes of every film; a poster shows arrivals, and of a pool only one arrived."""
+        moving, still = ["triptych.webm", "triptych.webp"], ["poster.pdf", "card.png"]
+        return [
+            f"{self.results}/films/{film}/share/{file}"
+            for film in self.films
+            for file in moving + ([] if self.shows_pool(film) else still)
+        ]
+
     def made_tables(self) -> dict[str, str]:
         """The films that are rings or show a pool: film -> the table of its steps."""
         return {film: self.made_file(film, "csv") for film in self.films if self.made(film)}
