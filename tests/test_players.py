@@ -197,7 +197,7 @@ def test_hours_in_films():
 # ---------------------------------------------------------------------------------------- how well they keep step
 
 WIDTH, HEIGHT = 160, 90
-SETTLING, WATCHED = 5, 90  # seconds
+WATCHED = 90  # seconds
 TOGETHER = 15  # looks, two seconds
 
 
@@ -243,6 +243,13 @@ def frames_apart(seen):
     return (seen[:, 1:] - seen[:, :1] + length // 2) % length - length // 2
 
 
+def keep_step(seen):
+    """Whether the last looks show three films that run, at most one frame apart; before they begin all are black."""
+    last = seen[-TOGETHER:]
+    runs = len({first for first, *_ in last}) > TOGETHER // 2
+    return len(last) == TOGETHER and runs and bool((np.abs(frames_apart(last)) <= 1).all())
+
+
 def test_three_windows_keep_step(exhibition, screen, record_property):
     """Not how fast this machine is: three players find one another, and show the same frame for two seconds."""
     display, look = screen
@@ -251,18 +258,14 @@ def test_three_windows_keep_step(exhibition, screen, record_property):
     command = [str(exhibition / "players" / "mpv" / "play.sh"), "windows", "line-up"]
     playing = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
-        time.sleep(SETTLING)
         seen, until = [], time.monotonic() + WATCHED
-        while time.monotonic() < until:
-            seen.append(counters(look()))
-            if len(seen) > 2 * TOGETHER and (np.abs(frames_apart(seen[-TOGETHER:])) <= 1).all():
-                break
+        while time.monotonic() < until and not keep_step(seen):
             time.sleep(0.11)
+            seen.append(counters(look()))
     finally:
         os.killpg(playing.pid, signal.SIGTERM)
         playing.wait()
     apart = np.abs(frames_apart(seen))
     record_property("frames apart", {"mean": float(apart.mean()), "most": int(apart.max())})
     print(f"frames apart: {apart.mean():.2f} on average, {apart.max()} at most, {len(seen)} looks")
-    assert len(np.unique(np.array(seen)[:, 0])) > 20, "the film runs"
-    assert apart[-TOGETHER:].max() <= 1
+    assert keep_step(seen), f"counters of the last looks: {seen[-TOGETHER:]}"
