@@ -131,8 +131,19 @@ def test_few_jobs_of_the_default_run_wait_for_torch_or_matplotlib(tmp_path):
     assert sum(count for rule, count in jobs.items() if scripts[rule] in heavy) <= MOST_HEAVY_JOBS
 
 
-def test_every_init_is_empty():
-    assert [path for path in LIBRARY.rglob("__init__.py") if path.read_bytes()] == []
+def test_inits_bring_nothing_of_the_house():
+    """They stay out of digests and planning; the package's own only tells Python how often to collect garbage."""
+    filled = [path for path in LIBRARY.rglob("__init__.py") if path.read_bytes()]
+    assert filled == [LIBRARY / "__init__.py"]
+    assert re.findall(r"^(?:import|from) .*", filled[0].read_text(), re.MULTILINE) == ["import gc"]
+
+
+def test_scripts_that_wait_for_torch_begin_with_the_package():
+    """In the default run, so that the package's own lines are reached before torch's import."""
+    for name in ("invert", "render", "survey", "stills"):
+        brought = re.findall(r"^(?:import|from) (\w+)", (SCRIPTS / f"{name}.py").read_text(), re.MULTILINE)
+        assert "approach" in brought
+        assert not set(brought) & set(HEAVY), name
 
 
 def test_planning_imports_no_torch():

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from approach.film.fog import fog
-from approach.film.render import conditioning_at, render_frames
+from approach.film.render import images_at, render_frames
 from approach.film.timing import distances, film_timing
 from approach.losses.losses import LossValues, build_loss
 from approach.pictures.arrivals import arrivals_sheet, arrivals_table, film_line
@@ -54,7 +54,7 @@ def second_distance(frames):
 def sketches_of(generator, z, classes):
     """As an inversion records them."""
     with torch.no_grad():
-        return sketch(generator(conditioning_at(generator, z, classes, range(len(z))))).numpy()
+        return sketch(images_at(generator, z, classes, range(len(z)))).numpy()
 
 
 @pytest.mark.parametrize("clock", ["own", "common"])

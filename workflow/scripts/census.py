@@ -29,7 +29,6 @@ from approach.pictures.stills_file import read_arrivals, read_moments
 from approach.pictures.wall import wall
 
 with job(snakemake.log[0], "census") as log:
-    torch.set_num_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     device = resolve_device(params.device)
     stills = dict(zip(params.settings, files.stills, strict=True))

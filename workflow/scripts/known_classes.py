@@ -15,7 +15,6 @@ from approach.loading import open_generator
 from approach.pictures.montage import sheet
 
 with job(snakemake.log[0], "known classes"):
-    torch.set_num_threads(snakemake.threads)
     architecture = read_config(snakemake.input.architecture)
     device = resolve_device(snakemake.params.device)
     generator = open_generator(snakemake.input, snakemake.params.truncation, device)

@@ -19,7 +19,6 @@ from approach.roads.passes_file import write_passes
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"passes {snakemake.wildcards.get('film', 'between arrivals')}") as log:
-    torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
     asked = snakemake.params.passes
     if "choice" in snakemake.input.keys():  # noqa: SIM118 - Snakemake's list of names

@@ -3,13 +3,11 @@
 from functools import cache, partial
 from pathlib import Path
 
-import torch
-
-from approach.devices import resolve_device
+from approach.devices import device_kind, resolve_device
 from approach.files import read_json
 from approach.film.encode import write_checksum, write_frames
 from approach.film.fog import fog
-from approach.film.render import conditioning_at, render_frames
+from approach.film.render import images_at, render_frames
 from approach.job import job, progress
 from approach.loading import open_generator, open_perceptual
 from approach.once import Thing, digest_of_arrays, digests_of_files, make_each_once
@@ -17,7 +15,6 @@ from approach.target import read_target
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
-    torch.set_num_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     choice = read_json(files.choice, "channels", "title")
     timing = read_json(files.timing, "frames", "fps", "positions")
@@ -38,9 +35,8 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
         if params.fog:
             net = open_perceptual(files, params.net, device)
             arrival = trajectory.metadata.get("stops", [0, len(z) - 1])[1]  # a ring ends at its start
-            with torch.inference_mode():
-                ends = generator(conditioning_at(generator, z, classes, [0, arrival]))
-                finish = fog(read_target(files.target), ends, params.fog, net)
+            ends = images_at(generator, z, classes, [0, arrival])
+            finish = fog(read_target(files.target), ends, params.fog, net)
         frames = render_frames(generator, z, classes, positions, finish=finish)
         write_frames(
             told(frames, progress(f"channel {output.stem}: frame")),
@@ -55,7 +51,7 @@ with job(snakemake.log[0], f"render {snakemake.wildcards.film}") as log:
         "fps": timing["fps"],
         "files": digests_of_files(files, "architecture", "weights", "target", "backbone"),
         "params": {key: params[key] for key in ("fog", "net", "code")},
-        "device": torch.device(device).type,
+        "device": device_kind(device),
     }
     things = []
     for channel, positions, path in zip(choice["channels"], timing["positions"], snakemake.output.frames, strict=True):

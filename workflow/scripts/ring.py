@@ -20,7 +20,6 @@ from approach.roads.ring import join_ring, pass_latents, ring_rows, ring_sketche
 from approach.trajectories import class_part, read_trajectory, write_trajectories
 
 with job(snakemake.log[0], f"ring {snakemake.wildcards.film}") as log:
-    torch.set_num_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     device = resolve_device(params.device)
     channels = read_json(files.choice, "channels", "title")["channels"]

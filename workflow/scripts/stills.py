@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from approach.batch_labels import members
 from approach.devices import resolve_device
@@ -15,7 +14,6 @@ from approach.target import read_target
 from approach.trajectories import TrajectoryFile, read_trajectory
 
 with job(snakemake.log[0], f"stills {snakemake.wildcards.setting}"):
-    torch.set_num_threads(snakemake.threads)
     device = resolve_device(snakemake.params.device)
     places = {seed: Path(path) for path in snakemake.input.trajectories for seed in members(Path(path).stem)}
     seeds = sorted(seed for seed in places if seed in snakemake.params.seeds)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from approach.devices import resolve_device
+from approach.devices import device_kind, resolve_device
 from approach.files import read_json
 from approach.job import job, progress
 from approach.loading import open_generator
@@ -16,7 +15,6 @@ from approach.pictures.survey import survey
 from approach.trajectories import read_trajectory
 
 with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
-    torch.set_num_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     device = resolve_device(params.device)
     channels = read_json(files.choice, "channels", "title")["channels"]
@@ -39,7 +37,7 @@ with job(snakemake.log[0], f"survey {snakemake.wildcards.film}") as log:
         "truncation": truncation,
         "files": digests_of_files(files, *names),
         "params": {key: params[key] for key in ("loss", "own", "grid", "net", "code")},
-        "device": torch.device(device).type,
+        "device": device_kind(device),
     }
     if not make_once(output, output.parents[2] / "made", made_of, surveyed):
         log.info("surveyed for another film")

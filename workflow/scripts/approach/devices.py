@@ -20,6 +20,11 @@ def resolve_device(wanted: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def device_kind(device: str) -> str:
+    """cpu, cuda or mps: a device without the number of its card."""
+    return device.partition(":")[0]
+
+
 def check_device(device: str, remedy: str) -> None:
     """Refuse a device that this machine does not have.
 

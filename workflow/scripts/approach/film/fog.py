@@ -14,6 +14,7 @@ SOFT = 8  # pixels: the fog knows nothing finer
 OWN_LIGHT = 0.3  # of the fog: what shines through it of the blurred picture
 
 
+@torch.inference_mode()
 def fog(
     target: Target, ends: Tensor, strength: float, perceptual: Perceptual | None = None
 ) -> Callable[[Tensor], Tensor]:

@@ -46,6 +46,14 @@ def conditioning_at(
     return torch.lerp(steps[low], steps[high], share)
 
 
+@torch.inference_mode()
+def images_at(
+    generator: torch.nn.Module, z: np.ndarray, classes: np.ndarray, positions: Sequence[float]
+) -> torch.Tensor:
+    """The generator's images [F, 3, S, S] in [-1, 1] at fractional steps, all at once; see conditioning_at."""
+    return generator(conditioning_at(generator, z, classes, positions))
+
+
 def render_frames(
     generator: torch.nn.Module,
     z: np.ndarray,
