@@ -74,6 +74,7 @@ METHODS: dict[str, Search] = {
     "descent lr 0.4, decay 0.75": plain(lr=0.4, decay=0.75),
     "descent lr 0.4, decay 0.95": plain(lr=0.4, decay=0.95),
     "descent lr 0.4, decay 0.5": plain(lr=0.4, decay=0.5),
+    "descent lr 0.4, betas 0.95 0.95": plain(lr=0.4, betas=(0.95, 0.95)),
     "descent lr 0.1, class ratio 4": plain(lr=0.1, ratio=4.0),
     "descent lr 0.4, class ratio 0.5": plain(lr=0.4, ratio=0.5),
     "descent lr 0.1, warmup 0.02": plain(lr=0.1, warmup=0.02),

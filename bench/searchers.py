@@ -162,25 +162,27 @@ class Adam:
     first: Tensor
     second: Tensor
     steps: int = 0
+    betas: tuple[float, float] = BETAS
 
     @classmethod
-    def begin(cls, x: Tensor) -> "Adam":
+    def begin(cls, x: Tensor, betas: tuple[float, float] = BETAS) -> "Adam":
         """No step was taken."""
-        return cls(x, torch.zeros_like(x), torch.zeros_like(x))
+        return cls(x, torch.zeros_like(x), torch.zeros_like(x), betas=betas)
 
     def step(self, gradient: Tensor, rates: Tensor) -> None:
         """One update; where a gradient is not finite nothing moves."""
         gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
         self.steps += 1
-        self.first = torch.lerp(gradient, self.first, BETAS[0])
-        self.second = torch.lerp(gradient * gradient, self.second, BETAS[1])
-        scale = 1 - BETAS[0] ** self.steps, 1 - BETAS[1] ** self.steps
+        self.first = torch.lerp(gradient, self.first, self.betas[0])
+        self.second = torch.lerp(gradient * gradient, self.second, self.betas[1])
+        scale = [1 - beta**self.steps for beta in self.betas]
         self.x = self.x - rates * (self.first / scale[0]) / ((self.second / scale[1]).sqrt() + EPS)
 
     def keep(self, index: Tensor) -> "Adam":
         """The members at index [N, k], with their moments."""
         wide = index[..., None].expand(-1, -1, self.x.shape[2])
-        return Adam(self.x.gather(1, wide), self.first.gather(1, wide), self.second.gather(1, wide), self.steps)
+        moved = [part.gather(1, wide) for part in (self.x, self.first, self.second)]
+        return Adam(*moved, self.steps, self.betas)
 
 
 def look_at(landscape: Landscape, points: Tensor, which: Tensor) -> Tensor:
@@ -230,6 +232,7 @@ class Pool:
     warmup: float = 0.03
     decay: float = 0.4
     start: str = "mixed"
+    betas: tuple[float, float] = BETAS
 
     @property
     def cost(self) -> float:
@@ -249,7 +252,7 @@ class Pool:
         starts = draw(landscape, seeds, self.pool, self.start)
         if self.pool > self.members:
             starts = nearest(landscape, starts, which, self.members, best)
-        adam = Adam.begin(space.begin(starts))
+        adam = Adam.begin(space.begin(starts), self.betas)
         rates = space.rates(self.lr, self.ratio, adam.x)
         total = sum(steps for _, steps in self.stages)
         factors = [rate(step, total, self.warmup, self.decay) for step in range(total)]
@@ -259,7 +262,7 @@ class Pool:
                 values = torch.nan_to_num(values, nan=math.inf)
                 adam = adam.keep(values.topk(members, dim=1, largest=False).indices)
             if not self.carry:
-                adam = Adam.begin(adam.x)
+                adam = Adam.begin(adam.x, self.betas)
             values = descend(landscape, space, adam, which, rates, factors[done : done + steps], best)
             done += steps
         return best.result
