@@ -18,6 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- made by bench/search_report.py -->", "<!-- until here -->"
 ENOUGH = 4  # runs, for quartiles
 DUEL = ("halving", "pix2latent BasinCMA")
+# What each part is worth: halving without it, and descent with it alone; compared run by run, which start alike.
+PARTS = {
+    "halving": ["halving, no preselection", "halving, no dropping", "halving, moments begin anew", "halving, lr 0.05",
+                "halving, softmax"],
+    "descent": ["descent and preselection", "descent and dropping", "descent lr 0.2", "descent embedding"],
+}  # fmt: skip
+PARTS_BUDGET = 2_400
 RECOVERED = 0.1  # of the objective, below which one of the generator's own samples counts as found again
 HELD_OUT = ["l2", "ssim", "discriminator", "lpips-alex", "lpips-vgg"]
 MARKERS = "osD^vx"  # ten colours each
@@ -76,6 +83,24 @@ def duel(table: pd.DataFrame) -> str:
     return markdown(rows, ["target", "method", "units", *metrics]) if rows else ""
 
 
+def ablation(table: pd.DataFrame) -> str:
+    """Halving without each of its parts, and descent with each alone: the objective, run by run over the whole's."""
+    at = table[table["budget"] == PARTS_BUDGET].set_index("run")
+    rows = []
+    for target, some in at.groupby("target", sort=False):
+        runs = {method: theirs["objective"] for method, theirs in some.groupby("method")}
+        for whole, parts in PARTS.items():
+            there = [part for part in parts if part in runs and whole in runs]
+            if there:
+                rows.append([target, whole, cell(runs[whole]), "1", ""])
+            for part in there:
+                ratios = (runs[part] / runs[whole]).dropna()
+                farther = f"{(ratios > 1).sum()} of {len(ratios)}"
+                rows.append([target, part, cell(runs[part]), f"{ratios.median():.3g}", farther])
+    head = ["target", "method", "objective", "over that of the whole, median of pairs", "farther in"]
+    return markdown(rows, head) if rows else ""
+
+
 def recovered(table: pd.DataFrame) -> str:
     """How many own samples each method found again, at its largest budget."""
     rows = []
@@ -118,6 +143,8 @@ def write(table: pd.DataFrame, page: Path) -> None:
         parts += [f"### {objective}", objectives(some), "Metrics that were not descended:", held_out(some)]
         if compared := duel(some):
             parts += ["Halving and its strongest rival, target by target:", compared]
+        if parted := ablation(some):
+            parts += [f"Halving without each part, and descent with each alone ({PARTS_BUDGET:,} units):", parted]
         if (some["group"] == "own").any():
             parts += ["The generator's own samples, found again:", recovered(some)]
         picture = page.with_name(f"search-{objective}.png")

@@ -157,9 +157,13 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
     assert re.search(r"^\| descent \| 16 \| \d of 2 \|$", text, re.M)
     assert (tmp_path / "search-l1-ssim.png").stat().st_size > 5_000
     assert "target by target" not in text  # its rival was not run
+    assert "without each part" not in text
     monkeypatch.setattr(search_report, "DUEL", ("halving", "descent"))
+    monkeypatch.setattr(search_report, "PARTS", {"halving": ["descent"]})
+    monkeypatch.setattr(search_report, "PARTS_BUDGET", 16)
     search_report.main([str(tmp_path / "search.csv"), "--page", str(page)])
-    compared = page.read_text().partition("target by target")[2].partition("###")[0]
+    compared, _, parted = page.read_text().partition("target by target")[2].partition("without each part")
+    assert re.search(r"^\| own-0 \| descent \| [\d.]+, 2 \| [\d.]+ \| \d of 2 \|$", parted, re.M)
     assert re.search(r"^\| own-0 \| halving \| 15 \| [\d.]+, 2 \|.*\n\| own-0 \| descent \| 16 \|", compared, re.M)
     assert "| study |" not in compared  # where descent was not run
     other = tmp_path / "other.csv"
