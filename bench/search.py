@@ -172,7 +172,7 @@ def agenda(names: list[str]) -> list[Piece]:
         *(Piece(name, both_tens, 300) for name in candidates),
         *(Piece(name, ten, 300, "l1-ssim") for name in ["descent", *candidates]),
         *(Piece(name, ten, 2_400) for name in parts),
-        Piece("descent lr 0.1", ten, 2_400),
+        Piece("descent lr 0.2", ten, 2_400),
         Piece("descent embedding", ten, 2_400),
         Piece("pix2latent Adam", ten, 2_700),
         Piece("best of 500, Adam", ten, 2_700),
