@@ -136,6 +136,9 @@ def test_inits_bring_nothing_of_the_house():
     filled = [path for path in LIBRARY.rglob("__init__.py") if path.read_bytes()]
     assert filled == [LIBRARY / "__init__.py"]
     assert re.findall(r"^(?:import|from) .*", filled[0].read_text(), re.MULTILINE) == ["import gc"]
+    code = "import gc; by_default = gc.get_threshold()[0]; import approach; print(gc.get_threshold()[0] / by_default)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SCRIPTS).stdout
+    assert float(told) > 10
 
 
 def test_scripts_that_wait_for_torch_begin_with_the_package():

@@ -1,4 +1,4 @@
-"""What the pipeline is made of; a script imports this package before any library, and so reaches these lines first."""
+"""What the pipeline is made of. Scripts that wait for torch import this package first, and so reach these lines."""
 
 import gc
 
