@@ -84,27 +84,34 @@ def duel(table: pd.DataFrame) -> str:
 
 
 def ablation(table: pd.DataFrame) -> str:
-    """Halving without each of its parts, and descent with each alone: the objective, run by run over the whole's."""
-    at = table[table["budget"] == PARTS_BUDGET].set_index("run")
+    """Halving without each of its parts, and descent with each alone: the objective, run by run over the whole's.
+
+    For each target that has several runs, and for all own samples in their first.
+    """
+    at = table[table["budget"] == PARTS_BUDGET]
+    several = at.groupby(["target", "method"])["run"].transform("max") > 0
+    blocks = [(target, some.set_index("run")) for target, some in at[several].groupby("target", sort=False)]
+    firsts = at[(at["run"] == 0) & (at["group"] == "own")].set_index("target")
     rows = []
-    for target, some in at.groupby("target", sort=False):
+    for name, some in [*blocks, (NAMES["own"], firsts)]:
         runs = {method: theirs["objective"] for method, theirs in some.groupby("method")}
         for whole, parts in PARTS.items():
             there = [part for part in parts if part in runs and whole in runs]
             if there:
-                rows.append([target, whole, cell(runs[whole]), "1", ""])
+                rows.append([name, whole, cell(runs[whole]), "1", ""])
             for part in there:
                 ratios = (runs[part] / runs[whole]).dropna()
                 farther = f"{(ratios > 1).sum()} of {len(ratios)}"
-                rows.append([target, part, cell(runs[part]), f"{ratios.median():.3g}", farther])
+                rows.append([name, part, cell(runs[part]), f"{ratios.median():.3g}", farther])
     head = ["target", "method", "objective", "over that of the whole, median of pairs", "farther in"]
     return markdown(rows, head) if rows else ""
 
 
 def recovered(table: pd.DataFrame) -> str:
-    """How many own samples each method found again, at its largest budget."""
+    """How many own samples each method found again in the first run towards each, at its largest budget."""
     rows = []
-    for method, some in table[table["group"] == "own"].groupby("method", sort=False):
+    firsts = table[(table["group"] == "own") & (table["run"] == 0)]
+    for method, some in firsts.groupby("method", sort=False):
         last = some[some["budget"] == some["budget"].max()]
         found = int((last["objective"] < RECOVERED).sum())
         rows.append([method, f"{last['units'].max():,}", f"{found} of {len(last)}"])
@@ -146,7 +153,7 @@ def write(table: pd.DataFrame, page: Path) -> None:
         if parted := ablation(some):
             parts += [f"Halving without each part, and descent with each alone ({PARTS_BUDGET:,} units):", parted]
         if (some["group"] == "own").any():
-            parts += ["The generator's own samples, found again:", recovered(some)]
+            parts += ["The generator's own samples, found again in the first run:", recovered(some)]
         picture = page.with_name(f"search-{objective}.png")
         plot(some, picture)
         parts.append(f"![Objective over units, for each kind of target]({picture.name})")
