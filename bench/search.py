@@ -412,6 +412,8 @@ def main(arguments: list[str] | None = None) -> Table:
     table = Table(options.table, options.merge)
     other = replace(landscape, terms=OBJECTIVES["l1-ssim"], features=[])
     plan = wanted(agenda(landscape.names), options)
+    if idle := set(options.targets or ()) - {target for piece in plan for target in piece.targets}:
+        raise SystemExit(f"--targets: nothing that was asked for is on the agenda towards {', '.join(sorted(idle))}")
     together = options.together or (len(landscape.names) if on_gpu else 1)
     bench = Bench(table, {"l1-lpips": landscape, "l1-ssim": other}, yardstick, options.runs, together,
                   options.rows or (3 * landscape.chunk if on_gpu else 1), began + options.seconds)  # fmt: skip

@@ -167,6 +167,8 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
     assert re.search(r"^\| own samples \| descent \| [\d.]+, 1 \| [\d.]+ \| \d of 1 \|$", parted, re.M)  # the first run
     assert re.search(r"^\| own-0 \| halving \| 15 \| [\d.]+, 2 \|.*\n\| own-0 \| descent \| 16 \|", compared, re.M)
     assert "| study |" not in compared  # where descent was not run
+    with pytest.raises(SystemExit, match="towards study"):
+        search.main([*words, "--only", "descent", "--targets", "study", "own-0"])
     other = tmp_path / "other.csv"
     search.main([*words[:-1], str(other), "--merge", str(tmp_path / "search.csv")])
     with other.open(newline="") as file:
