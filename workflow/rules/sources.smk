@@ -3,11 +3,11 @@
 
 rule fetch:
     output:
-        file=f"{DOWNLOADS}/{{file}}",
+        file=Path(DOWNLOADS, "{file}"),
     log:
-        f"logs/{PLAN.name}/fetch/{{file}}.log",
+        Path("logs", PLAN.name, "fetch", "{file}.log"),
     benchmark:
-        f"benchmarks/{PLAN.name}/fetch/{{file}}.tsv"
+        Path("benchmarks", PLAN.name, "fetch", "{file}.tsv")
     conda:
         "../envs/inversion.yaml"
     threads: 1
