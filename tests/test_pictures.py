@@ -201,6 +201,17 @@ def test_the_panorama_is_drawn_from_the_file_alone(surveyed, tmp_path, colours):
     assert tones == sorted(tones)
 
 
+def test_the_heights_beside_the_colours_are_heights_of_the_map(surveyed, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("approach.pictures.panorama.save", lambda figure, *_: drawn.append(figure))
+    panorama(surveyed, tmp_path / "p.png", labels="abc", loss="l2", title="Panorama", colours="fog")
+    (bar,) = (axis for axis in drawn[0].axes if axis.get_title(loc="left") == "l2")
+    low, high = bar.get_ylim()
+    assert low == pytest.approx(surveyed["surface"].min())
+    named = bar.get_yticks()
+    assert len(named) > 3 and low <= named.min() and named.max() <= high
+
+
 def test_relief_and_fog_fill_their_map_in_a_pdf_too(surveyed, tmp_path):
     figure = Figure(figsize=(5, 5))
     axis = figure.add_axes((0.1, 0.1, 0.8, 0.8))

@@ -77,7 +77,7 @@ def panorama(
         bar = figure.colorbar(image, cax=place(left + map_width + 0.14, bottom, 0.13, map_height))
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=8, colors=QUIET)
-        bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(9))
+        bar.set_ticks(_heights(bar.vmin, bar.vmax))
         bar.ax.set_title(loss, fontsize=8, color=QUIET, loc="left", pad=6)
         gap = 0.62
         each = (map_height - 2 * gap) / 3
@@ -101,6 +101,12 @@ def panorama(
             linespacing=1.5,
         )
         save(figure, path, DPI)
+
+
+def _heights(low: float, high: float) -> np.ndarray:
+    """Round numbers that are named beside the colours; one beyond them would be named at their end."""
+    numbers = ticker.MaxNLocator(9).tick_values(low, high)
+    return numbers[(numbers >= low) & (numbers <= high)]
 
 
 def bare_map(found: Mapping[str, np.ndarray], path: Path, *, colours: str, pixels: int = 1440) -> None:
