@@ -82,6 +82,7 @@ METHODS: dict[str, Search] = {
     "descent lr 0.4, warmup 0.02": plain(lr=0.4, warmup=0.02),
     "descent best of 60": plain(280, pick=60),
     "descent lr 0.1, best of 60": plain(280, pick=60, lr=0.1),
+    "descent lr 0.2, best of 60": plain(280, pick=60, lr=0.2),
     "descent lr 0.4, best of 60": plain(280, pick=60, lr=0.4),
     "descent lr 0.1, best of 180": plain(240, pick=180, lr=0.1),
     "descent lr 0.1, one class": plain(lr=0.1, start="label"),
