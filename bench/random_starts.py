@@ -23,7 +23,7 @@ from approach.biggan.config import class_names, read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.inversion.batch import Sources, build_inversion_loss
-from approach.inversion.starts import Latents, sample_starts
+from approach.inversion.starts import sample_starts
 from approach.planning.plan import discriminator_files
 from approach.trajectories import read_metadata
 
@@ -36,7 +36,7 @@ def best_random(generator, loss, config: dict, names: list[str], count: int, fir
     best = float("inf")
     for begin in range(0, count, CHUNK):
         seeds = list(range(first + begin, first + min(begin + CHUNK, count)))
-        start: Latents = sample_starts(
+        start, _ = sample_starts(
             seeds, {**config["start"], "best_of": 1}, config["truncation"], generator.config.z_dim, names
         )
         with torch.no_grad():

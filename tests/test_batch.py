@@ -275,6 +275,17 @@ def test_the_survivor_has_its_whole_trajectory_and_the_dropped_are_told(sources,
             assert way.losses[-1] == pytest.approx(loss) and len(way.top_classes) == step
 
 
+def test_a_trajectory_says_which_of_its_random_starts_it_began_from(sources, tiny, tmp_path):
+    invert(sources, tmp_path, start={**CONFIG["start"], "best_of": 5}, micro_batch=2)
+    file = TrajectoryFile(tmp_path / "0-1.safetensors")
+    names = class_names(tiny / "classes.json", read_config(tiny / "config.json"))
+    orders = file.metadata["orders"]
+    for seed, order in zip((0, 1), orders, strict=True):
+        begun = start(seed, order, CONFIG["start"], 0.7, 128, names)
+        assert torch.equal(torch.from_numpy(file.trajectory(seed).z[0]), begun.z)
+    assert any(orders)
+
+
 def test_a_seed_of_a_halving_depends_on_itself_alone(sources, tmp_path):
     invert(sources, tmp_path, **HALVING, precision="float64")
     both = TrajectoryFile(tmp_path / "0-1.safetensors")

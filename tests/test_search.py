@@ -45,6 +45,11 @@ def test_halving_brings_what_it_needs_and_each_can_be_typed(root, folder):
     assert typed["latent"] == {"classes": "softmax"}
 
 
+def test_starts_that_are_looked_at_are_counted(root, folder):
+    (best,) = planned(root, start="best", steps=30).settings.values()
+    assert setting_units(best) == pytest.approx(31 + 200 / 3)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -279,8 +279,8 @@ def optimise(
             first = first.to(device, outer_dtype(precision)) if free else to_latents(first)
             return State.begin(first, config["steps"], width)
         if config["search"]["pool"] == 1:
-            first = first_latents(seeds, config, generator, names, read_target(targets[0]), decisions)
-            return State.begin(to_latents(first), config["steps"], width)
+            first, orders = first_latents(seeds, config, generator, names, read_target(targets[0]), decisions)
+            return State.begin(to_latents(first), config["steps"], width, orders=orders)
         return begin_search(seeds, config["search"], config["steps"], width, draw)
 
     return search_in_memory(generator, losses, state, begin, draw, seeds, config, decisions, keeper)
@@ -288,8 +288,8 @@ def optimise(
 
 def first_latents(
     seeds: list[int], config: dict, generator: Generator, names: list[str], target: Target, decisions: dict
-) -> Latents:
-    """The batch's starts, on the CPU: each seed's own, or the nearest of several by L2."""
+) -> tuple[Latents, Tensor]:
+    """The batch's starts, on the CPU, and which of its seed's random ones each is: the first, or the nearest by L2."""
     device = decisions["device"]
     nearest = build_loss({"name": "l2", "terms": {"l2": 1.0}}, target, device=device)
 
@@ -299,6 +299,8 @@ def first_latents(
             images = generator(generator.conditioning(latents.z.to(device), classes))
             return nearest(images.float()).total.cpu()
 
+    if config["start"]["best_of"] > 1:
+        logger.info("looks at %d random starts of each seed", config["start"]["best_of"])
     chunk = min(STARTS_AT_A_TIME, decisions["micro_batch"])
     z_dim = generator.config.z_dim
     return sample_starts(seeds, config["start"], config["truncation"], z_dim, names, distance, chunk)

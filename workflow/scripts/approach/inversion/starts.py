@@ -57,8 +57,8 @@ def sample_starts(
     names: list[str],
     distance: Callable[[Latents], Tensor] | None = None,
     chunk: int = 16,
-) -> Latents:
-    """The starts of seeds: each seed's own, or the nearest of its best_of random ones.
+) -> tuple[Latents, Tensor]:
+    """The starts of seeds: each seed's first random one, or the nearest of its first best_of.
 
     A seed's start does not depend on the other seeds. "Best of many random starts" is DGP's (Pan et al. 2020).
 
@@ -72,14 +72,14 @@ def sample_starts(
         chunk: how many latents distance is asked for at a time.
 
     Returns:
-        z [N, z_dim] and logits [N, C].
+        z [N, z_dim] and logits [N, C], and which of its seed's random starts each is, [N].
 
     Raises:
         UserError: a class name that the generator does not know.
     """
-    found = []
+    found, places = [], []
     for seed in seeds:
-        best, nearest = None, math.inf
+        best, place, nearest = None, 0, math.inf
         count = config["best_of"]
         for first in range(0, count, chunk):
             orders = range(first, min(first + chunk, count))
@@ -90,9 +90,10 @@ def sample_starts(
             far = distance(Latents(*(torch.stack(part) for part in zip(*drawn, strict=True))))
             index = int(far.argmin())
             if best is None or float(far[index]) < nearest:
-                best, nearest = drawn[index], float(far[index])
+                best, place, nearest = drawn[index], first + index, float(far[index])
         found.append(best)
-    return Latents(*(torch.stack(part) for part in zip(*found, strict=True)))
+        places.append(place)
+    return Latents(*(torch.stack(part) for part in zip(*found, strict=True))), torch.tensor(places)
 
 
 class Begin(NamedTuple):

@@ -262,8 +262,9 @@ def duration_range(seconds: Range) -> str:
 
 
 def setting_units(setting: Setting) -> float:
-    """Images forward and backward that a seed of a setting takes."""
-    return units_of(setting.config["search"], setting.config["steps"])
+    """Images forward and backward that a seed of a setting takes; its random starts are looked at forward only."""
+    starts = setting.config["start"]["best_of"]
+    return units_of(setting.config["search"], setting.config["steps"]) + (starts / 3 if starts > 1 else 0)
 
 
 def start_units(plan: Plan) -> float:
