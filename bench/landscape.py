@@ -126,6 +126,14 @@ class Landscape:
             found = [self.objective(self.generator(part), goal) for part, goal in self.parts(points, which)]
         return torch.cat(found)
 
+    def distances(self, points: Tensor, which: Tensor) -> Tensor:
+        """How far [n] the images of points [n, 256] are from targets which [n], by L2; a third of a unit each."""
+        self.units += len(points) / 3
+        with torch.no_grad():
+            found = [(self.generator(part) - self.targets[goal]).square().mean((1, 2, 3))
+                     for part, goal in self.parts(points, which)]  # fmt: skip
+        return torch.cat(found)
+
     def gradients(self, points: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """The objective [n] of points [n, 256] and its gradient [n, 256]; a unit each."""
         self.units += len(points)

@@ -18,7 +18,7 @@ from landscape import Landscape
 
 @dataclass
 class Request:
-    """What a search wants to know: gradients or values of points [n, 256] against targets which [n]."""
+    """What a search wants to know: gradients, values or distances of points [n, 256] against targets which [n]."""
 
     kind: str
     points: Tensor
@@ -50,6 +50,11 @@ class Seat:
         """As Landscape.values, together with the others."""
         self.units += len(points) / 3
         return self.meeting.ask(self, Request("values", points, which))
+
+    def distances(self, points: Tensor, which: Tensor) -> Tensor:
+        """As Landscape.distances, together with the others."""
+        self.units += len(points) / 3
+        return self.meeting.ask(self, Request("distances", points, which))
 
 
 @dataclass
@@ -115,8 +120,8 @@ class Meeting:
             which = torch.cat([seat.request.which for seat in seats])
             found = getattr(seats[0].landscape, kind)(points, which)
             sizes = [len(seat.request.points) for seat in seats]
-            if kind == "values":
-                answers += zip(seats, found.split(sizes), strict=True)
-            else:
+            if kind == "gradients":
                 answers += zip(seats, zip(*(part.split(sizes) for part in found), strict=True), strict=True)
+            else:
+                answers += zip(seats, found.split(sizes), strict=True)
         return answers

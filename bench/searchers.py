@@ -208,6 +208,13 @@ def descend(
     return values
 
 
+def nearest_by_l2(landscape: Landscape, starts: Starts, which: Tensor) -> Starts:
+    """The one point of each run whose picture is nearest to its target, as `start.best_of` takes it."""
+    points = Space(landscape).begin(starts)
+    far = landscape.distances(points.flatten(0, 1), which.repeat_interleave(points.shape[1]))
+    return starts.take(far.view(points.shape[:2]).topk(1, dim=1, largest=False).indices)
+
+
 def nearest(landscape: Landscape, starts: Starts, which: Tensor, count: int, best: Best) -> Starts:
     """The `count` points of each run that are nearest to its target."""
     points = Space(landscape).begin(starts)
@@ -220,7 +227,8 @@ def nearest(landscape: Landscape, starts: Starts, which: Tensor, count: int, bes
 class Pool:
     """Points looked at forward only, the nearest kept, then stages of Adam that drop members: successive halving.
 
-    One stage of one member with a pool of one is plain gradient descent. Stages are (members, steps).
+    One stage of one member with a pool of one is plain gradient descent. Stages are (members, steps). The nearest are
+    so by the objective, or, where a single one is kept, by L2.
     """
 
     pool: int
@@ -232,6 +240,7 @@ class Pool:
     warmup: float = 0.03
     decay: float = 0.4
     start: str = "mixed"
+    by_l2: bool = False
     betas: tuple[float, float] = BETAS
 
     @property
@@ -250,7 +259,9 @@ class Pool:
         space = space_of(landscape, self.classes)
         best = Best(len(seeds), 2 * space.z_dim, landscape.device)
         starts = draw(landscape, seeds, self.pool, self.start)
-        if self.pool > self.members:
+        if self.by_l2:
+            starts = nearest_by_l2(landscape, starts, which)
+        elif self.pool > self.members:
             starts = nearest(landscape, starts, which, self.members, best)
         adam = Adam.begin(space.begin(starts), self.betas)
         rates = space.rates(self.lr, self.ratio, adam.x)
