@@ -76,6 +76,8 @@ METHODS: dict[str, Search] = {
     "descent lr 0.4, decay 0.5": plain(lr=0.4, decay=0.5),
     "descent lr 0.4, betas 0.95 0.95": plain(lr=0.4, betas=(0.95, 0.95)),
     "descent lr 0.6, betas 0.95 0.95": plain(lr=0.6, betas=(0.95, 0.95)),
+    "descent lr 0.4, betas 0.95 0.95, best of 15": plain(295, pick=15, lr=0.4, betas=(0.95, 0.95)),
+    "descent lr 0.4, betas 0.95 0.95, best of 8 by l2": plain(297, pick=8, lr=0.4, betas=(0.95, 0.95), by_l2=True),
     "descent lr 0.1, class ratio 4": plain(lr=0.1, ratio=4.0),
     "descent lr 0.4, class ratio 0.5": plain(lr=0.4, ratio=0.5),
     "descent lr 0.1, warmup 0.02": plain(lr=0.1, warmup=0.02),
