@@ -228,7 +228,7 @@ class Pool:
     """Points looked at forward only, the nearest kept, then stages of Adam that drop members: successive halving.
 
     One stage of one member with a pool of one is plain gradient descent. Stages are (members, steps). The nearest are
-    so by the objective, or, where a single one is kept, by L2.
+    so by the objective; with by_l2 the one nearest by L2 is kept.
     """
 
     pool: int

@@ -24,13 +24,15 @@ from approach.losses.losses import build_loss
 from approach.target import Target
 from helpers.generators import TINY
 from landscape import Yardstick, open_landscape
-from searchers import BasinCMA, EigenCMA, Evolution, Pool, PublishedAdam, draw, plain
+from meeting import Meeting
+from searchers import BasinCMA, EigenCMA, Evolution, Pool, PublishedAdam, Space, draw, nearest_by_l2, plain
 
 SMALL = {
     "pool": Pool(pool=6, stages=((3, 2), (2, 2), (1, 3))),
     "moments anew": Pool(pool=3, stages=((3, 2), (1, 3)), carry=False, start="label"),
     "softmax": Pool(pool=4, stages=((1, 3),), classes="softmax"),
     "eigen": Pool(pool=1, stages=((1, 3),), classes="eigen"),
+    "by l2": plain(3, pick=4, by_l2=True),
     "adam": PublishedAdam(steps=3),
     "cma": BasinCMA(rounds=2, steps=0, last=1),
     "basin": BasinCMA(rounds=1, steps=1, last=1),
@@ -113,6 +115,17 @@ def test_plain_descent_is_the_pipelines(folder, backbones):
 def test_more_points_of_a_seed_begin_with_the_same(landscape):
     few, many = draw(landscape, [4], 2), draw(landscape, [4], 9)
     assert torch.equal(few.z, many.z[:, :2]) and torch.equal(few.logits, many.logits[:, :2])
+
+
+def test_the_nearest_by_l2_is_found_in_company(landscape):
+    starts, which, meeting = draw(landscape, [5, 6], 4), torch.tensor([2, 0]), Meeting()
+    seat = meeting.open(landscape, lambda seat: nearest_by_l2(seat, starts, which))
+    while not meeting.round():
+        pass
+    images = landscape.generator(Space(landscape).begin(starts).flatten(0, 1)).unflatten(0, (2, 4))
+    far = (images - landscape.targets[which][:, None]).square().mean((2, 3, 4))
+    nearest = far.argmin(1)
+    assert torch.equal(seat.result.z[:, 0], starts.z[torch.arange(2), nearest]) and nearest.any()
 
 
 def test_evolution_comes_down(landscape):
