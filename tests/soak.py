@@ -50,8 +50,8 @@ from helpers.runs import Workflow  # noqa: E402
 
 STEPS = 120
 NAME = "soak"
-RESULTS, FILMS = f"results/{NAME}", f"results/{NAME}/films/starts+loss~l2+lr~0.2"
-SETTING = f"{RESULTS}/loss~l2+lr~0.2"
+RESULTS, FILMS = f"results/{NAME}", f"results/{NAME}/films/starts+loss~l2+lr~0.4"
+SETTING = f"{RESULTS}/loss~l2+lr~0.4"
 TRAJECTORIES, CHECKPOINT = f"{SETTING}/trajectories/0-2.safetensors", f"{SETTING}/checkpoints/0-2.pt"
 SMALL = "threads=1 panorama.grid=6 video.seconds=0.6 video.fps=10 video.size=64 generator.discriminator=null"
 # Stage -> scripts and what is deleted and asked for again, one entry a round.

@@ -65,7 +65,7 @@ def test_fetched_checked_and_inverted(tmp_path, published, server):
     assert not list((tmp_path / "resources" / "downloads").glob("*"))
 
     # a sheet and a film: the panorama's survey is hundreds of evaluations, minutes at this size on a CPU
-    setting = "loss~l1+lr~0.2"
+    setting = "loss~l1+lr~0.4"
     files = [f"results/full/{setting}/montage.png", f"results/full/films/starts+{setting}/triptych.mp4"]
     result = workflow.done(*files, **keys, hydra=f"generator.sha256={known}")
     assert "to download: biggan-deep-128-pytorch_model.bin" in result.stderr

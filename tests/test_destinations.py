@@ -87,7 +87,7 @@ def test_one_trajectory_one_film_and_marks_where_the_destination_changed(workflo
     results = folder / "results" / "run"
     workflow.done("--until", "itinerary", "gather_losses", "stills", **keys, hydra=hydra)
     for order in ORDERS:
-        made = TrajectoryFile(results / f"loss~l2+lr~0.2+target.order~{order}" / "trajectories" / "0.safetensors")
+        made = TrajectoryFile(results / f"loss~l2+lr~0.4+target.order~{order}" / "trajectories" / "0.safetensors")
         assert made.metadata["departures"] == [2, 4]
     (streams,) = results.glob("films/*/itinerary.json")
     assert [channel["departures"] for channel in json.loads(streams.read_text())["channels"]] == [[2, 4]] * 3

@@ -77,7 +77,7 @@ def reader(tmp_path_factory):
     (folder / "results/many").mkdir(parents=True)
     places = "".join(f"{place + 1},{place}\n" for place in range(6))
     (folder / "results/many/arrivals.csv").write_text("by_closeness,seed\n" + places)
-    store(folder / "results/sketch/loss~l1-ssim+lr~0.2", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
+    store(folder / "results/sketch/loss~l1-ssim+lr~0.4", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
     return folder
 
 
@@ -156,7 +156,7 @@ def test_commands_of_optional_packages_are_planned(line, reader, monkeypatch):
 def test_the_pages_command_is_planned(reader, monkeypatch):
     """The line that the page writes for three chosen arrivals."""
     monkeypatch.chdir(reader)
-    chosen = ["loss~l1+lr~0.2/0", "loss~l2+lr~0.2/1", "loss~l2+lr~0.2/2"]
+    chosen = ["loss~l1+lr~0.4/0", "loss~l2+lr~0.4/1", "loss~l2+lr~0.4/2"]
     line = film_command("snakemake --cores all --config loss=l1,l2", "study", chosen)
     _, args = parse_args(shlex.split(line.replace("\\\n", ""))[1:])
     film = plan.make_plan(parse_config(args.config), reader).films["mine"]

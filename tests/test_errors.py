@@ -73,11 +73,11 @@ def test_another_target_under_the_same_name_is_refused(workflow):
     keys = {"name": "mine", "loss": "l2", "steps": 2, "seeds": 1}
     only = ("--until", "losses")
     workflow.done(*only, **keys, target="one.png")
-    kept = (folder / "results/mine/loss~l2+lr~0.2/trajectories/0.safetensors").read_bytes()
+    kept = (folder / "results/mine/loss~l2+lr~0.4/trajectories/0.safetensors").read_bytes()
     refusal = workflow.run(forked=True, **keys, target="two.png")
     assert refusal.returncode == 1
     assert "made from another target than two.png is now" in refusal.stderr
-    assert (folder / "results/mine/loss~l2+lr~0.2/trajectories/0.safetensors").read_bytes() == kept
+    assert (folder / "results/mine/loss~l2+lr~0.4/trajectories/0.safetensors").read_bytes() == kept
     workflow.done(*only, **keys, target="two.png", overwrite="true")
     assert workflow.planned(*only, **keys, target="two.png") == {}
     Image.new("RGB", (40, 40), "green").save(folder / "two.png")
@@ -111,4 +111,4 @@ def test_a_film_from_the_command_line_reaches_its_jobs(workflow):
     keys = {"name": "mine", "loss": "l2", "steps": 2}
     workflow.done("--until", "choose", **keys, hydra="films.starts=null films.back={vary: seed, of: [2, 1, 0]}")
     films = [path.name for path in (workflow.folder / "results/mine/films").iterdir()]
-    assert films == ["back+loss~l2+lr~0.2"]
+    assert films == ["back+loss~l2+lr~0.4"]

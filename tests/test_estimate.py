@@ -14,7 +14,7 @@ TABLE = "s\th:m:s\tmax_rss\n{}\t0:01:00\t100.0\n"
 @pytest.fixture
 def plan(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return make_plan({"loss": "l2", "seeds": 4, "steps": 99, "seeds_per_job": 2}, root)
+    return make_plan({"loss": "l2", "seeds": 4, "steps": 99, "seeds_per_job": 2, "start": "random"}, root)
 
 
 def summary(plan):
@@ -24,7 +24,7 @@ def summary(plan):
 
 
 def write(folder, batch, text):
-    file = folder / "benchmarks/study/loss~l2+lr~0.2/invert" / f"{batch}.tsv"
+    file = folder / "benchmarks/study/loss~l2+lr~0.4/invert" / f"{batch}.tsv"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file

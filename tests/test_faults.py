@@ -43,7 +43,7 @@ from helpers.paths import ROOT
 from helpers.runs import Workflow
 
 KEYS = {"name": "faults", "loss": "l2", "seeds": 2, "steps": 3, "target": "target.png"}
-SETTING = "results/faults/loss~l2+lr~0.2"
+SETTING = "results/faults/loss~l2+lr~0.4"
 TRAJECTORIES = f"{SETTING}/trajectories/0-1.safetensors"
 TARGET = "results/faults/target.png"
 ONLY = ("--until", "losses")
@@ -124,7 +124,7 @@ def test_finished_trajectories_are_counted_and_named_before_they_are_replaced(he
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hydra", ["video.fps=20", "metrics=[l2]", "seeds_per_job=1", "montage.tile=64", "lr=0.2,0.1"])
+@pytest.mark.parametrize("hydra", ["video.fps=20", "metrics=[l2]", "seeds_per_job=1", "montage.tile=64", "lr=0.4,0.1"])
 def test_what_replaces_no_trajectory_is_not_refused(here, root, hydra):
     keys = dict([hydra.split("=")]) if hydra.startswith("lr") else {}
     plan_of(here, root, "" if keys else hydra, **keys)
@@ -414,7 +414,7 @@ with job("logs/invert.log", "invert") as log:
 def test_a_disk_that_is_full_when_snakemake_writes_its_benchmark_costs_no_step(workflow):
     """Snakemake deletes the trajectories then; the same command writes them again once there is room."""
     keys = {"name": "full", "loss": "l2", "seeds": 2, "steps": 3}
-    benchmarks, setting = (workflow.folder / place / "full/loss~l2+lr~0.2" for place in ("benchmarks", "results"))
+    benchmarks, setting = (workflow.folder / place / "full/loss~l2+lr~0.4" for place in ("benchmarks", "results"))
     benchmarks.mkdir(parents=True)
     command = f"head -c 64k /dev/zero > fill; cd '{workflow.folder}'; {shlex.join(workflow.command(*ONLY, **keys))}"
     result = in_a_small_file_system(benchmarks, command)

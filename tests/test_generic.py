@@ -10,7 +10,7 @@ from helpers.paths import ROOT, SNAKEMAKE
 from helpers.runs import Workflow
 
 KEYS = {"loss": "l2", "seeds": 3, "steps": 2}
-TRAJECTORIES = "results/{name}/loss~l2+lr~0.2/trajectories/0-2.safetensors"
+TRAJECTORIES = "results/{name}/loss~l2+lr~0.4/trajectories/0-2.safetensors"
 
 
 class Clustered(Workflow):

@@ -11,7 +11,7 @@ from approach.trajectories import TrajectoryFile
 
 pytestmark = pytest.mark.slow
 
-SETTING = "loss~l2+lr~0.2"
+SETTING = "loss~l2+lr~0.4"
 CONSTANT = "optimizer.warmup=0 optimizer.decay=0"
 KEYS = {"name": "run", "loss": "l2", "target": "target.png", "seeds_per_job": 2}
 

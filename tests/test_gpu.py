@@ -6,7 +6,7 @@ import pytest
 from helpers.runs import Workflow
 
 KEYS = {"name": "card", "loss": "l2", "seeds": 3, "steps": 20}
-BATCH = "results/card/loss~l2+lr~0.2/trajectories/0-2"
+BATCH = "results/card/loss~l2+lr~0.4/trajectories/0-2"
 
 
 def inverted(folder, words, device):

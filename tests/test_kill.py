@@ -20,7 +20,7 @@ from helpers.runs import Workflow
 pytestmark = pytest.mark.slow
 
 KEYS = {"name": "kill", "loss": "pyramid", "seeds": 2, "steps": 1200}
-SETTING = "loss~pyramid+lr~0.2"
+SETTING = "loss~pyramid+lr~0.4"
 TRAJECTORIES = f"results/kill/{SETTING}/trajectories/0-1.safetensors"
 # Only the inversion is asked for: what follows it is not the subject here.
 ONLY = ("--until", "invert")

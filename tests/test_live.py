@@ -52,7 +52,7 @@ def watched(tmp_path):
     state = State.begin(latents, 7, 2)
     state.log[:, :5, 0] = torch.tensor([[5.0, 4, 3, 2, 1], [5, 4, 3, 3, 3], [9, 8, 7, 6, 5]])
     state.alive[1], state.last_step[1] = False, 2
-    path = tmp_path / "loss~l2+lr~0.2" / "trajectories" / "4-6.live.js"
+    path = tmp_path / "loss~l2+lr~0.4" / "trajectories" / "4-6.live.js"
     return state, Preview(path, tmp_path / "target.png", [4, 5, 6], 7)
 
 
@@ -66,7 +66,7 @@ def test_a_batch_tells_pictures_losses_pace_and_which_seed_failed(watched):
     shown._next = 0
     shown.look(state, torch.ones(3, 3, 16, 16))
     said = told(shown.path)
-    assert said["batch"] == "loss~l2+lr~0.2/4-6" and said["seeds"] == [4, 5, 6] and said["of"] == 3
+    assert said["batch"] == "loss~l2+lr~0.4/4-6" and said["seeds"] == [4, 5, 6] and said["of"] == 3
     assert (said["step"], said["steps"]) == (4, 7) and said["per_step"] > 0
     assert said["left"] == pytest.approx(3 * said["per_step"])
     assert said["nearest"] == {"seed": 4, "loss": 1.0} and said["failed"] == [{"seed": 5, "step": 2}]
@@ -135,32 +135,32 @@ def job(number, rule, **wildcards):
 
 
 def test_the_run_tells_stages_and_what_failed(page):
-    trajectories = Path("results/live/loss~l2+lr~0.2/trajectories")
+    trajectories = Path("results/live/loss~l2+lr~0.4/trajectories")
     trajectories.mkdir(parents=True)
     (trajectories / "0-1.live.js").write_text("of an earlier run")
     os.utime(trajectories / "0-1.live.js", (1, 1))
-    page.handle(job(1, "invert", setting="loss~l2+lr~0.2", seeds="0-1"))
+    page.handle(job(1, "invert", setting="loss~l2+lr~0.4", seeds="0-1"))
     page._write()
     said = told(page.folder / "run.js")
     assert [(stage["rule"], stage["done"], stage["total"]) for stage in said["stages"]] == [
         *(("losses", 0, 1), ("invert", 0, 1)),
     ]
-    assert said["stages"][1]["at_work"] == ["l2 loss, rate 0.2, starts 0-1"]
+    assert said["stages"][1]["at_work"] == ["l2 loss, rate 0.4, starts 0-1"]
     assert (said["batches"], said["beginning"], said["summary"]) == ([], 1, ["so many"])
     (trajectories / "0-1.live.js").write_text("live({});")
     Path("logs").mkdir()
     Path("logs/1.log").write_text("12:00:00 a line\n12:00:01 error: no room\n\n")
     page._write()
     (shown,) = told(page.folder / "run.js")["batches"]
-    assert (shown["batch"], shown["words"]) == ("loss~l2+lr~0.2/0-1", "l2 loss, rate 0.2, starts 0-1")
-    assert shown["file"] == "loss~l2+lr~0.2/trajectories/0-1.live.js"
+    assert (shown["batch"], shown["words"]) == ("loss~l2+lr~0.4/0-1", "l2 loss, rate 0.4, starts 0-1")
+    assert shown["file"] == "loss~l2+lr~0.4/trajectories/0-1.live.js"
     page.handle(event("job_error", jobid=1))
     page.end("failed")
     said = told(page.folder / "run.js")
     assert said["state"] == "failed" and said["failed"] == 1 and not said["page"]
     assert said["failures"] == [
         {
-            **{"rule": "invert", "what": "l2 loss, rate 0.2, starts 0-1"},
+            **{"rule": "invert", "what": "l2 loss, rate 0.4, starts 0-1"},
             **{"line": "12:00:01 error: no room", "log": "logs/1.log"},
         }
     ]
@@ -178,12 +178,12 @@ def test_batches_are_told_in_order(page):
 
 
 def test_what_is_tried_once_more_has_not_failed(page):
-    left = page.folder.parent / "loss~l2+lr~0.2" / "trajectories" / ".0-1.live.js.part"
+    left = page.folder.parent / "loss~l2+lr~0.4" / "trajectories" / ".0-1.live.js.part"
     left.parent.mkdir(parents=True)
     left.touch()
     for said in (job(1, "losses"), event("job_error", jobid=1), job(1, "losses"), event("job_finished", job_id=1)):
         page.handle(said)
-    page.handle(job(2, "invert", setting="loss~l2+lr~0.2", seeds="0-1"))
+    page.handle(job(2, "invert", setting="loss~l2+lr~0.4", seeds="0-1"))
     page.handle(event("job_finished", job_id=2))
     assert not left.exists(), "its writer was killed"
     page.end("done")
@@ -229,7 +229,7 @@ def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
     """A seed fails, then a job; the page says both, from disk, without a word in the console."""
     (tmp_path / "mine.py").write_text(TERM)
     workflow = Workflow(tmp_path, f"{tiny_words} 'loss.terms={{mine\\:fades: 1}}'")
-    wanted = [f"results/watched/loss~l2+lr~0.2/trajectories/{batch}.safetensors" for batch in ("0-2", "3")]
+    wanted = [f"results/watched/loss~l2+lr~0.4/trajectories/{batch}.safetensors" for batch in ("0-2", "3")]
     keys = {"name": "watched", "loss": "l2", "seeds": 4, "seeds_per_job": 3, "steps": 60}
     command = workflow.command(*wanted, "--keep-going", **keys)
     environment = {**os.environ, "PYTHONPATH": ""}
@@ -256,7 +256,7 @@ def test_a_run_is_watched_in_a_browser(tmp_path, tiny_words, browser):
         until(lambda: tab.wait_for_timeout(300) or "Stopped" in " ".join(words("#state")))
         failures = "\n".join(words("#failures li"))
         assert not tab.locator("#to-page").is_visible()
-        assert "error: ValueError: this term has broken" in failures and "l2+lr~0.2/invert/3.log" in failures
+        assert "error: ValueError: this term has broken" in failures and "l2+lr~0.4/invert/3.log" in failures
         assert "start 1 stopped at step" in failures and "its loss was no longer a number" in failures
         assert any("start 1 stopped at step" in line for line in words(".batch .warn"))
         ends = [line.split()[-1] for line in tab.eval_on_selector_all(".batch polyline", POINTS)]

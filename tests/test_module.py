@@ -79,7 +79,7 @@ def test_a_copy_of_three_folders_is_enough(copied, tiny_words):
     (copied / "Snakefile").write_text(MODULE.format(snakefile="'approach/workflow/Snakefile'", config=config))
     planned = count_jobs(done(copied, "-n", "--quiet", "rules", *RERUNS))
     assert planned["inversions_page"] == 1 and planned["inversions_invert"] == 2
-    table = "results/study/loss~l2+lr~0.2/losses.csv"
+    table = "results/study/loss~l2+lr~0.4/losses.csv"
     done(copied, table, *RERUNS)
     assert len((copied / table).read_text().splitlines()) == 1 + 3 * 3
     changed = copied / "approach" / "workflow" / "scripts" / "approach" / "inversion" / "descent.py"

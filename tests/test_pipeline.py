@@ -32,7 +32,7 @@ from helpers.runs import Workflow, count_jobs
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ["loss~l2+lr~0.2", "loss~pyramid+lr~0.2"]
+SETTINGS = ["loss~l2+lr~0.4", "loss~pyramid+lr~0.4"]
 SWEEP = {"name": "sweep", "loss": "l2,pyramid", "seeds": 3, "steps": 6}
 
 
@@ -93,9 +93,9 @@ def test_the_terminal_says_what_comes_and_what_came(finished):
     )
     assert "MB on disk" in said
     assert "watch it: results/sweep/live/index.html" in said
-    assert "film: results/sweep/films/starts+loss~l2+lr~0.2/triptych.mp4" in said
+    assert "film: results/sweep/films/starts+loss~l2+lr~0.4/triptych.mp4" in said
     assert "page: results/sweep/page/index.html" in said
-    assert "[invert loss~l2+lr~0.2 0-2] step 6/6" in said
+    assert "[invert loss~l2+lr~0.4 0-2] step 6/6" in said
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -108,7 +108,7 @@ def test_a_setting_has_as_many_files_as_planning_at_scale_reckons(finished, sett
 
 
 def test_a_trajectory_is_what_the_generator_received(results, tiny):
-    path = results / "loss~l2+lr~0.2" / "trajectories" / "0-2.safetensors"
+    path = results / "loss~l2+lr~0.4" / "trajectories" / "0-2.safetensors"
     trajectory = read_trajectory(path, 1)
     assert trajectory.z.shape == (7, 128)
     assert trajectory.classes.shape == (7, 5)
@@ -121,12 +121,12 @@ def test_a_trajectory_is_what_the_generator_received(results, tiny):
         images = generator(generator.conditioning(torch.from_numpy(trajectory.z), torch.from_numpy(trajectory.classes)))
         loss = build_loss({"name": "l2", "terms": {"l2": 1.0}}, read_target(results / "target.png"))
         again = loss(images).total
-    losses = pd.read_csv(results / "loss~l2+lr~0.2" / "losses.csv")
+    losses = pd.read_csv(results / "loss~l2+lr~0.4" / "losses.csv")
     assert again.numpy() == pytest.approx(losses[losses["seed"] == 1]["loss"].to_numpy(), rel=1e-4)
 
 
 def test_tables(results):
-    losses = pd.read_csv(results / "loss~l2+lr~0.2" / "losses.csv")
+    losses = pd.read_csv(results / "loss~l2+lr~0.4" / "losses.csv")
     assert losses.groupby("seed")["step"].apply(list).to_dict() == {seed: list(range(7)) for seed in range(3)}
     columns = "loss l2 lr_z lr_classes gradient_norm z_norm class_entropy top_class seconds"
     assert set(columns.split()) <= set(losses.columns)
@@ -147,7 +147,7 @@ def test_tables(results):
 
 
 def test_the_films_are_in_step(results):
-    folder = results / "films" / "starts+loss~l2+lr~0.2"
+    folder = results / "films" / "starts+loss~l2+lr~0.4"
     found = [read_film(folder / f"channel-{n}.mp4") for n in (1, 2, 3)]
     wide = read_film(folder / "triptych.mp4")
     held = 10  # a second before and after
@@ -172,7 +172,7 @@ def test_a_film_says_what_it_is(finished, results):
 
 def test_the_loss_is_heard_where_it_is_asked_for(results):
     heard = sorted(path.relative_to(results / "films").as_posix() for path in results.rglob("*-sound.mp4"))
-    assert heard == [f"finds+lr~0.2/channel-{channel}-sound.mp4" for channel in (1, 2, 3)]
+    assert heard == [f"finds+lr~0.4/channel-{channel}-sound.mp4" for channel in (1, 2, 3)]
     for file in heard:
         with av.open(str(results / "films" / file)) as film:
             samples = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
@@ -182,7 +182,7 @@ def test_the_loss_is_heard_where_it_is_asked_for(results):
 
 def test_films_of_the_same_three_share_frames_and_survey(results, finished):
     """Of three seeds, the film by rank shows those of the film of the starts, in whatever order."""
-    starts, finds = (results / "films" / name for name in (f"starts+{SETTINGS[0]}", "finds+lr~0.2"))
+    starts, finds = (results / "films" / name for name in (f"starts+{SETTINGS[0]}", "finds+lr~0.4"))
     seeds = [channel["seed"] for channel in json.loads((finds / "film.json").read_text())["channels"]]
     assert sorted(seeds) == [0, 1, 2]
     frames = [(finds / "frames" / f"{channel}.mkv").read_bytes() for channel in (1, 2, 3)]
@@ -211,7 +211,7 @@ ENCODING = {"encode": 3, "invert": 0, "render": 0, "stills": 0, "survey": 0}
 CHANGES = [
     ("captions", {}, "video.captions=[step,loss]", ENCODING),
     ("quality", {}, "video.crf=30", ENCODING),
-    ("another rate", {"lr": "0.2,0.1"}, "", {"invert": 2}),
+    ("another rate", {"lr": "0.4,0.1"}, "", {"invert": 2}),
     ("a loss less", {"loss": "l2"}, "", {"invert": 0}),
     ("a seed more", {"seeds": "0,1,2,7"}, "", {"invert": 2, "render": 1}),  # of the film by rank
     ("steps", {"steps": 7, "overwrite": "true"}, "", {"invert": 2, "render": 3}),
@@ -257,7 +257,7 @@ def test_going_on_with_one_more_seed_and_back(workflow):
     jobs = workflow.planned(**keys, seeds="0,1,2,7")
     assert jobs["invert"] == 1
     workflow.done(**keys, seeds="0,1,2,7")
-    folder = workflow.folder / "results" / "grow" / "loss~l2+lr~0.2" / "trajectories"
+    folder = workflow.folder / "results" / "grow" / "loss~l2+lr~0.4" / "trajectories"
     assert sorted(path.name for path in folder.glob("*.safetensors")) == ["0-2.safetensors", "7.safetensors"]
     assert "invert" not in workflow.planned(**keys, seeds=3)
     again = workflow.done(**keys, seeds="0,1,2,7")
@@ -293,7 +293,7 @@ def test_verify_names_what_was_changed_lost_or_never_made(finished, results, tin
             data[-9] ^= 1
             path.write_bytes(data)
         assert sha256_of(sheet) != crated(results)["montage.png"], "the crate disagrees, too"
-        result = finished.run("verify", **{**SWEEP, "lr": "0.2,0.1"})
+        result = finished.run("verify", **{**SWEEP, "lr": "0.4,0.1"})
         assert result.returncode == 1
         assert "Traceback" not in result.stderr
         lines = {line.removeprefix("[verify] ") for line in result.stderr.splitlines() if line.startswith("[verify] ")}

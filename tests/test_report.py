@@ -14,7 +14,7 @@ from helpers.runs import Workflow
 pytestmark = pytest.mark.slow
 
 KEYS = {"name": "told", "loss": "l2", "seeds": 3, "steps": 4}
-FILM = "starts+loss~l2+lr~0.2"
+FILM = "starts+loss~l2+lr~0.4"
 LOOK = {"size": 64, "scaling": "nearest", "gap": 2, "margin": 2}
 
 
@@ -36,7 +36,7 @@ def fabricate(workflow: Workflow) -> None:
             path.touch()
     outcome = {"seeds": [0, 1, 2], "status": ["ok"] * 3, "last_step": [4] * 3}
     latents = [np.zeros((3, 5, numbers)) for numbers in (128, 5, 512)]
-    batch = workflow.folder / "results/told/loss~l2+lr~0.2/trajectories/0-2.safetensors"
+    batch = workflow.folder / "results/told/loss~l2+lr~0.4/trajectories/0-2.safetensors"
     write_trajectories(batch, [0, 1, 2], *latents, outcome)
     workflow.done("--touch", **KEYS)
     assert workflow.planned(**KEYS) == {"viewer": 1, "checksums": 1}

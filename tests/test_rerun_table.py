@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 KEYS = {"name": "table", "loss": "l2", "seeds": 3, "steps": 4, "target": "target.png"}
 LIBRARY = "workflow/scripts/approach"
-FILM = "results/table/films/starts+loss~l2+lr~0.2"
+FILM = "results/table/films/starts+loss~l2+lr~0.4"
 
 
 class Copy(Workflow):
@@ -130,7 +130,7 @@ VALUES = {
     "the fog": ({}, "video.fog=0.5", f"render {ENCODED} {TOLD}"),
     "the film's quality": ({}, "video.crf=30", f"{ENCODED} {TOLD}"),
     "the film's members": ({}, "films.starts.of=[2,1,0]", f"{FILMED} {TOLD}"),
-    "one more rate": ({"lr": "0.2,0.1"}, "", f"{INVERTED} plot_metrics"),
+    "one more rate": ({"lr": "0.4,0.1"}, "", f"{INVERTED} plot_metrics"),
     "one more seed": ({"seeds": "0,1,2,7"}, "", f"invert {TABLES} {STILLS} {MEASURED} starts {TOLD}"),
     "one seed fewer": ({"seeds": "0,1"}, "", f"{TABLES} {STILLS} {MEASURED} starts {TOLD}"),
 }
@@ -268,7 +268,7 @@ def test_a_package_version(with_conda, environment):
 
 
 def test_a_deleted_product(finished):
-    sheet = finished.folder / "results/table/loss~l2+lr~0.2/montage.png"
+    sheet = finished.folder / "results/table/loss~l2+lr~0.4/montage.png"
     away = sheet.rename(sheet.with_suffix(".away"))
     try:
         assert finished.planned(**KEYS) == jobs(f"montage {CHECKED}")

@@ -47,7 +47,7 @@ def finished(tmp_path_factory, tiny_words):
 
 @pytest.fixture
 def film(finished):
-    return finished.folder / "results" / "looks" / "films" / "starts+loss~l2+lr~0.2"
+    return finished.folder / "results" / "looks" / "films" / "starts+loss~l2+lr~0.4"
 
 
 def test_every_picture_is_there(film):
@@ -100,7 +100,7 @@ def test_looks_run_no_inversion_and_render_no_frame(finished, change, wanted):
 
 def test_the_command_of_three_arrivals_makes_their_film(finished, film):
     record = yaml.safe_load((film / "../../experiment.yaml").read_text())
-    trajectories = [f"loss~l2+lr~0.2/{seed}" for seed in (2, 0, 1)]
+    trajectories = [f"loss~l2+lr~0.4/{seed}" for seed in (2, 0, 1)]
     shell = f"PATH={SNAKEMAKE.parent}:$PATH; {film_command(record['command'], 'looks', trajectories)} -n --quiet rules"
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=finished.folder, check=False)
     assert result.returncode == 0, result.stderr[-3000:]

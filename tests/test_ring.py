@@ -37,7 +37,7 @@ def results(finished):
 
 
 def test_a_ring_ends_with_the_frame_that_it_begins_with(results):
-    film = results / "films" / "ring+loss~l2+lr~0.2"
+    film = results / "films" / "ring+loss~l2+lr~0.4"
     timing = json.loads((film / "timing.json").read_text())
     stops = TrajectoryFile(film / "ring.safetensors").metadata["stops"]
     for channel, positions in enumerate(timing["positions"], start=1):
@@ -50,8 +50,8 @@ def test_a_ring_ends_with_the_frame_that_it_begins_with(results):
 
 
 def test_a_ring_leads_from_arrival_to_arrival(results):
-    film = results / "films" / "ring+loss~l2+lr~0.2"
-    ring, batch = TrajectoryFile(film / "ring.safetensors"), results / "loss~l2+lr~0.2/trajectories/0-5.safetensors"
+    film = results / "films" / "ring+loss~l2+lr~0.4"
+    ring, batch = TrajectoryFile(film / "ring.safetensors"), results / "loss~l2+lr~0.4/trajectories/0-5.safetensors"
     stops = ring.metadata["stops"]
     for channel, (one, other) in enumerate([(0, 1), (2, 3), (4, 5)], start=1):
         z, ends = ring.trajectory(channel).z, [TrajectoryFile(batch).trajectory(seed).z for seed in (one, other)]

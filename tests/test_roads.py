@@ -204,7 +204,7 @@ def test_a_tree_joins_arrivals_at_the_lowest_pass_by_whatever_way():
 
 def test_the_nearest_arrivals_of_an_experiment_get_passes():
     rows = [
-        {"setting": "loss~l2+lr~0.2", "seed": seed, "status": status, "final_l2": far, "trajectories": f"{seed}.st"}
+        {"setting": "loss~l2+lr~0.4", "seed": seed, "status": status, "final_l2": far, "trajectories": f"{seed}.st"}
         for seed, status, far in [(0, "ok", 0.3), (1, "failed", 0.0), (2, "ok", 0.1), (3, "ok", 0.2)]
     ]
     chosen, between = experiment_arrivals(rows, "l2", 2)

@@ -36,10 +36,11 @@ def planned(root, hydra="", **given):
 
 def test_halving_brings_what_it_needs_and_each_can_be_typed(root, folder):
     first, second = planned(root, search="halving,descent").settings.values()
-    assert (first.id, second.id) == ("loss~l1-ssim+lr~0.2+search~halving", "loss~l1-ssim+lr~0.2+search~descent")
+    assert (first.id, second.id) == ("loss~l1-ssim+lr~0.2+search~halving", "loss~l1-ssim+lr~0.4+search~descent")
     assert (first.config["steps"], second.config["steps"]) == (1050, 300)
     assert (first.config["latent"]["classes"], second.config["latent"]["classes"]) == ("embedding", "softmax")
-    assert (setting_units(first), setting_units(second)) == (2301, 301)  # the last evaluation takes no step
+    # The last evaluation takes no step; descent looks at eight starts, forward only.
+    assert (setting_units(first), setting_units(second)) == (2301, pytest.approx(301 + 8 / 3))
     typed = planned(root, search="halving", steps=54, lr=0.02, hydra="latent.classes=softmax search.pool=48").base
     assert (typed["steps"], typed["optimizer"]["lr"], typed["search"]["pool"]) == (54, 0.02, 48)
     assert typed["latent"] == {"classes": "softmax"}

@@ -52,7 +52,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 3000}
 # All the kinds of jobs: alone, on the card, gathered per setting, gathered for the experiment. Films are left out.
 ONLY = ("--until", "montage", "montage_of_arrivals")
-SETTING = "loss~l2+lr~0.2"
+SETTING = "loss~l2+lr~0.4"
 FOLDER = f"results/cluster/{SETTING}"
 BATCHES = ("0-1", "2-3")
 

@@ -15,7 +15,7 @@ from approach.sources import sha256_of
 from approach.trajectories import TrajectoryFile
 from helpers.trajectories import store
 
-SETTING = "loss~l2+lr~0.2"
+SETTING = "loss~l2+lr~0.4"
 ARRIVED = f"trajectory:results/old/{SETTING}/1"
 
 

@@ -270,9 +270,9 @@ def test_classes_with_spaces(root, line, classes):
         ("""hydra="start.classes=[lamp, potter's wheel]" """, "start.classes", ["lamp", "potter's wheel"]),
         ('hydra="generator.class_names=/x/(é).json"', "generator.class_names", "/x/(é).json"),
         (
-            'hydra="films.starts={vary: trajectory, of: [loss~l2+lr~0.2/0, loss~l2+lr~0.2/2, loss~l2+lr~0.2/1]}"',
+            'hydra="films.starts={vary: trajectory, of: [loss~l2+lr~0.4/0, loss~l2+lr~0.4/2, loss~l2+lr~0.4/1]}"',
             "films.starts.of",
-            ["loss~l2+lr~0.2/0", "loss~l2+lr~0.2/2", "loss~l2+lr~0.2/1"],
+            ["loss~l2+lr~0.4/0", "loss~l2+lr~0.4/2", "loss~l2+lr~0.4/1"],
         ),
     ],
 )
@@ -288,7 +288,7 @@ def test_what_hydra_cannot_read_is_answered_with_a_line_that_works(root, line, k
 
 @pytest.mark.parametrize("line", ["hydra='films.mine={vary: seed}'", 'hydra="films.mine={vary: seed, of: [2,1,0]}"'])
 def test_a_film_on_the_command_line(root, line):
-    assert "mine+loss~l1-ssim+lr~0.2" in make_plan(typed_in_bash(line), root).films
+    assert "mine+loss~l1-ssim+lr~0.4" in make_plan(typed_in_bash(line), root).films
 
 
 def test_a_film_is_removed_or_replaced_whole(root):
@@ -313,7 +313,7 @@ def test_sweeping_experiments_make_no_film_of_the_starts_of_each_setting(root, e
 
 def test_terms_of_a_loss_are_swept_and_added(root):
     swept = make_plan({"loss": "l2", "hydra": "loss.terms.l2=1,2"}, root)
-    assert list(swept.settings) == [f"loss~l2+lr~0.2+loss.terms.l2~{weight}" for weight in ("1.0", "2.0")]
+    assert list(swept.settings) == [f"loss~l2+lr~0.4+loss.terms.l2~{weight}" for weight in ("1.0", "2.0")]
     assert [setting.config["loss"]["terms"] for setting in swept.settings.values()] == [{"l2": 1.0}, {"l2": 2.0}]
     added = make_plan({"loss": "l1", "hydra": "loss.terms.ssim=0.5"}, root)
     assert added.base["loss"]["terms"] == {"l1": 1.0, "ssim": 0.5}

@@ -8,7 +8,7 @@ from approach.pictures.stills_file import read_arrivals, write_stills
 from approach.pictures.tables import gather_losses, strangeness, trajectory_table
 from approach.trajectories import write_trajectories
 
-SETTINGS = {f"loss~{name}+lr~0.2": {"loss": name, "lr": 0.05} for name in ("l2", "ssim")}
+SETTINGS = {f"loss~{name}+lr~0.4": {"loss": name, "lr": 0.05} for name in ("l2", "ssim")}
 
 
 def fabricate(folder, seeds=(0, 2)):
@@ -37,10 +37,10 @@ def test_arrivals_are_read_by_name(tmp_path):
     _, stills = fabricate(tmp_path)
     pictures = read_arrivals(stills)
     assert {name: int(picture.max()) for name, picture in pictures.items()} == {
-        "loss~l2+lr~0.2/0": 2,
-        "loss~l2+lr~0.2/2": 5,
-        "loss~ssim+lr~0.2/0": 12,
-        "loss~ssim+lr~0.2/2": 15,
+        "loss~l2+lr~0.4/0": 2,
+        "loss~l2+lr~0.4/2": 5,
+        "loss~ssim+lr~0.4/0": 12,
+        "loss~ssim+lr~0.4/2": 15,
     }
 
 

@@ -18,7 +18,7 @@ LOSSES = """seed,step,loss,l2,top_class,seconds
 4,0,5.0,5.0,tree,0.5
 4,1,,,tree,0.25
 """
-SETTING = "loss~l2+lr~0.2"
+SETTING = "loss~l2+lr~0.4"
 
 
 @pytest.fixture

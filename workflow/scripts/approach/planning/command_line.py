@@ -76,6 +76,7 @@ def read_short_keys(given: dict, config_dir: Path) -> tuple[list[str], dict]:
             further += sweep.split_words(_typed(value))
         elif key == "start" and str(value).startswith(("trajectory:", "picture:")):
             literal["start.from"] = str(value)
+            words.append("start=random")  # of which none is drawn, and none picked
         elif key in TO_HYDRA:
             words.append(f"{TO_HYDRA[key]}={_typed(value)}")
         elif key == "target" and str(value) in sweep.groups(config_dir)["target"] and not Path(str(value)).exists():

@@ -117,6 +117,8 @@ class StartPicture(Section):
     loss: Loss
     steps: int = key("optimiser updates of its inversion", "steps", ge=1, le=1_000_000)
     lr: float = key("learning rate of z", gt=0, le=10)
+    beta1: float = key("decay rate of the mean gradient", ge=0, lt=1)
+    beta2: float = key("decay rate of the mean squared gradient", ge=0, lt=1)
     warmup: Fraction = key("beginning, in which the learning rate rises linearly", "fraction of steps")
     decay: Fraction = key("end, in which the learning rate falls to zero as a cosine", "fraction of steps")
     search: Search

@@ -71,7 +71,7 @@ def picture_setting(config: dict) -> dict:
     changed = copy.deepcopy(config)
     picture = changed["start"]["picture"]
     changed["target"] |= {"picture": start_picture(config), "sha256": None, "via": [], "order": None}
-    changed["optimizer"] |= {key: picture[key] for key in ("lr", "warmup", "decay")}
+    changed["optimizer"] |= {key: picture[key] for key in ("lr", "beta1", "beta2", "warmup", "decay")}
     changed["optimizer"] |= {"schedule": "whole", "period": None}
     changed |= {key: picture[key] for key in ("loss", "search", "steps")}
     changed["start"]["from"] = "random"
@@ -104,7 +104,7 @@ def check_start(config: dict, seeds: list[int], results: str, settings: Containe
         return
     if start["classes"] or start["best_of"] > 1:
         key = "classes" if start["classes"] else "best_of"
-        raise UserError(f"{said}: start.{key} is about random starts; leave one of the two out")
+        raise UserError(f"{said}: start.{key} is about random starts; take start=random beside it, without {key}")
     if config["search"]["pool"] > 1:
         raise UserError(f"{said}: search={config['search']['name']} begins at random starts; take search=descent")
     if picture := start_picture(config):
