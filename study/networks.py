@@ -46,12 +46,12 @@ class BatchNorm(nn.Module):
 
     A small batch's statistics are not those that a lone image will meet. Where `steady` is set the output is that of
     the last row of standing statistics, while gradients flow as through the batch's (Batch Renormalization, Ioffe
-    2017).
+    2017). Where it is `still` the batch's own are not looked at, as in the pipeline.
     """
 
     def __init__(self, features: int, condition: int | None, n_stats: int, eps: float):
         super().__init__()
-        self.eps, self.steady = eps, False
+        self.eps, self.steady, self.still = eps, False, False
         self.register_buffer("running_means", torch.zeros(n_stats, features))
         self.register_buffer("running_vars", torch.ones(n_stats, features))
         self.conditional = condition is not None
@@ -68,6 +68,10 @@ class BatchNorm(nn.Module):
             gain, offset = 1 + self.scale(condition), self.offset(condition)
         else:
             gain, offset = self.weight.unsqueeze(0), self.bias.unsqueeze(0)
+        if self.still:
+            gain = gain / (self.running_vars[-1] + self.eps).sqrt()
+            offset = offset - gain * self.running_means[-1]
+            return x * gain.to(x.dtype)[:, :, None, None] + offset.to(x.dtype)[:, :, None, None]
         if self.steady:
             variance, mean = torch.var_mean(x.detach().float(), (0, 2, 3), correction=0)
             deviation = (self.running_vars[-1] + self.eps).sqrt()
@@ -165,11 +169,22 @@ class Body(nn.Module):
 
     def forward(self, condition: Tensor, head: Head | None = None) -> Tensor:
         """Images [N, 3, S, S] in [-1, 1], or what a head shows of a map on the way."""
-        x = self.gen_z(condition).view(-1, 4, 4, 16 * self.width).permute(0, 3, 1, 2)
-        for index, layer in enumerate(self.layers):
+        if head is not None:
+            return head(self.through(self.begin(condition), condition, 0, head.after + 1))
+        return self.show(self.through(self.begin(condition), condition))
+
+    def begin(self, condition: Tensor) -> Tensor:
+        """The first map [N, channels, 4, 4]."""
+        return self.gen_z(condition).view(-1, 4, 4, 16 * self.width).permute(0, 3, 1, 2)
+
+    def through(self, x: Tensor, condition: Tensor, first: int = 0, end: int | None = None) -> Tensor:
+        """A map after the layers from `first` to the one before `end`."""
+        for layer in self.layers[first:end]:
             x = layer(x, condition) if isinstance(layer, GenBlock) else layer(x)
-            if head is not None and index == head.after:
-                return head(x)
+        return x
+
+    def show(self, x: Tensor) -> Tensor:
+        """Images of the last map."""
         x = F.relu(self.bn(x))
         # The package computes `width` channels and shows three; only those are computed (and learn) here.
         rgb = F.conv2d(x, self.conv_to_rgb.weight()[:3], self.conv_to_rgb.bias[:3], padding=1)
@@ -213,9 +228,9 @@ class PairDiscriminator(Discriminator):
     (Miyato and Koyama 2018), and, by the maps on the way, every place of a picture.
     """
 
-    def __init__(self, channels: list[int], num_classes: int, group: int = 4, *, z_dim: int):
-        super().__init__(channels, num_classes, group)
-        self.form = (channels, num_classes, group)
+    def __init__(self, channels: list[int], num_classes: int, group: int = 4, size: int | None = None, *, z_dim: int):
+        super().__init__(channels, num_classes, group, size)
+        self.form = (channels, num_classes, group, size)
         self.latents = Linear(z_dim, channels[-1], bias=False)
         self.places = nn.ModuleList(LocalJudge(width, num_classes) for width in channels[:-1])
 

@@ -38,7 +38,7 @@ from approach.biggan.format import GeneratorConfig
 from approach.biggan.precision import has_bfloat16
 from approach.losses.perceptual import Perceptual
 from study import growing
-from study.exporting import Exported, read_export
+from study.exporting import Exported, read_export, write
 from study.networks import Head, PairDiscriminator, TrainableGenerator, batch_norms, iterate, standing_statistics
 from study.painter import normal
 
@@ -647,15 +647,20 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     save(trainer.state(), checkpoint)
     pair_sheet(trainer.averaged(), pictures, folder / "samples" / f"{trainer.step:07d}.png")
     save(trainer.state(), folder / "final.pt")
-    record = {
+    write(folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")
+
+
+def record(trainer: Trainer, pictures: Pictures) -> dict:
+    """What the model card tells of a training."""
+    device = trainer.settings["device"]
+    return {
         "steps": trainer.step,
         "images": trainer.images,
         "hours": trainer.seconds / 3600,
         "grown": any(group["kept"] for group in trainer.generator_optimizer.param_groups),
         "pictures": pictures.images.shape[:2].numel(),
-        "device": settings["device"] if settings["device"] != "cpu" else f"CPU, {os.cpu_count()} cores",
+        "device": device if device != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,
         "generator_parameters": sum(parameter.numel() for parameter in trainer.generator_parameters),
         "discriminator_parameters": sum(parameter.numel() for parameter in trainer.discriminator_parameters),
     }
-    (folder / "record.json").write_text(json.dumps(record, indent=2) + "\n")

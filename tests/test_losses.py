@@ -250,6 +250,19 @@ def test_metrics_are_the_losses_of_their_names(make, perceptual):
         measure(images, target_of(), ["psnr"])
 
 
+def test_a_discriminator_of_a_size_sees_larger_images_reduced_to_it():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = discriminators.Discriminator([4, 8], 5, size=32).requires_grad_(False)
+    images = pictures(0, 1)
+    small = torch.nn.functional.avg_pool2d(images, 2)
+    assert images.shape[2] == 64
+    for seen, reduced in zip(network.features(images), network.features(small), strict=True):
+        torch.testing.assert_close(seen, reduced)
+    network.size = None
+    assert [len(maps[0, 0]) for maps in network.features(images)] == [32, 16]
+
+
 def test_a_loss_is_opened_from_a_rules_files(tmp_path, backbone_file):
     loss = {"name": "mix", "terms": {"l1": 1.0, "lpips": 2.0, "discriminator": 1.0}}
     pixels = ((pictures(9)[0].permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8)

@@ -88,11 +88,14 @@ class Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Says of an image of a class how real it looks. channels: the width after each halving."""
+    """Says of an image of a class how real it looks.
 
-    def __init__(self, channels: list[int], num_classes: int, group: int = 4):
+    channels: the width after each halving. size: in px, to which larger images are reduced before; None: they are not.
+    """
+
+    def __init__(self, channels: list[int], num_classes: int, group: int = 4, size: int | None = None):
         super().__init__()
-        self.group = group
+        self.group, self.size = group, size
         widths = [3, *channels]
         self.blocks = nn.ModuleList(
             Block(a, b, first=index == 0) for index, (a, b) in enumerate(zip(widths, channels, strict=False))
@@ -103,6 +106,8 @@ class Discriminator(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The map after each halving of images [N, 3, S, S] in [-1, 1]; each depends on its own image only."""
+        if self.size is not None and images.shape[2] > self.size:
+            images = F.interpolate(images, size=(self.size, self.size), mode="area")
         maps, x = [], images
         for block in self.blocks:
             x = block(x)
@@ -127,7 +132,7 @@ class Discriminator(nn.Module):
         return F.relu(self.last(F.relu(torch.cat([x, spread], 1)))).sum((2, 3))
 
 
-def _check_shape(channels: list[int], num_classes: int, group: int = 4) -> None:
+def _check_shape(channels: list[int], num_classes: int, group: int = 4, size: int | None = None) -> None:
     """Refuse a configuration that would allocate without bound.
 
     Raises:
@@ -138,13 +143,14 @@ def _check_shape(channels: list[int], num_classes: int, group: int = 4) -> None:
         ("channels", widths, 4096),
         ("num_classes", [num_classes], 100_000),
         ("group", [group], 256),
+        ("size", [] if size is None else [size], 4096),
     ):
         if not all(type(value) is int and 1 <= value <= most for value in values):
             raise ValueError(f"{name} must be whole numbers from 1 to {most}")
 
 
 def load_discriminator(weights: Path, config: Path) -> Discriminator:
-    """The frozen discriminator from safetensors and its JSON config {channels, num_classes, group}.
+    """The frozen discriminator from safetensors and its JSON config {channels, num_classes, group, size}.
 
     float16 tensors are cast to float32. UserError when a file is unreadable, or a tensor is missing or misshapen.
     """

@@ -1,0 +1,250 @@
+"""A generator of twice the size whose new blocks are taught by enlarged samples of the old one.
+
+Towards the painted pictures themselves a grown generator's new blocks learn blur: what a z does not decide is replaced
+by its median. But how a picture is enlarged can be learned without any z, from painted pictures and the same pictures
+reduced (Dong et al. 2014). So an enlarger learns that first, of pictures that are worn as the old generator's samples
+are; then it enlarges these, and the new blocks, behind the old ones as they were, are taught to show the same. Its
+answer is a function of what they see: there is nothing left to guess.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from study import growing
+from study.networks import batch_norms, iterate
+from study.painter import normal
+from study.training import Trainer, as_config, pyramid_distance
+
+logger = logging.getLogger("enlarge")
+
+MARGIN = 8  # px of their mirror image around a picture that is enlarged
+PATCH = 32  # px of the reduced pictures that the enlarger learns from
+
+
+class Residual(nn.Module):
+    """Two convolutions beside their input."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.normal_(self.second.weight, std=0.01)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, channels, H, W] to the same."""
+        return x + self.second(F.relu(self.first(x)))
+
+
+class Enlarger(nn.Module):
+    """Pictures to twice their size: what a cubic makes of them, and what is wanting in it (EDSR, Lim et al. 2017)."""
+
+    def __init__(self, channels: int, blocks: int):
+        super().__init__()
+        self.first = nn.Conv2d(3, channels, 3, padding=1)
+        self.blocks = nn.Sequential(*(Residual(channels) for _ in range(blocks)))
+        self.last = nn.Conv2d(channels, 12, 3, padding=1)
+        nn.init.normal_(self.last.weight, std=0.01)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, 3, S, S] in [-1, 1] to [N, 3, 2S, 2S], not bounded."""
+        x = F.pad(x, (MARGIN,) * 4, mode="reflect")
+        seen = self.first(x)
+        fine = F.pixel_shuffle(self.last(seen + self.blocks(seen)), 2)
+        inner = slice(2 * MARGIN, -2 * MARGIN)
+        return (fine + F.interpolate(x, scale_factor=2, mode="bicubic"))[:, :, inner, inner]
+
+
+def blurred(images: Tensor, dice: torch.Generator) -> Tensor:
+    """Images, each blurred by a Gaussian of up to 0.75 px."""
+    count = len(images)
+    sigma = 0.75 * torch.rand(count, 1, generator=dice) + 1e-3
+    kernel = torch.exp(-torch.arange(-2, 3).float().square() / (2 * sigma.square()))
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)
+    x = F.pad(images, (2,) * 4, mode="reflect").flatten(0, 1).unsqueeze(0)
+    x = F.conv2d(x, kernel[:, None, :, None], groups=3 * count)
+    return F.conv2d(x, kernel[:, None, None, :], groups=3 * count).view_as(images)
+
+
+def weave(count: int, size: int, dice: torch.Generator) -> Tensor:
+    """Two oblique waves an image, of 2 to 7 px, stronger here than there: [N, 3, S, S]."""
+
+    def chance(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=dice)
+
+    rows, columns = torch.meshgrid(torch.arange(size).float(), torch.arange(size).float(), indexing="ij")
+    total = torch.zeros(count, 3, size, size)
+    for _ in range(2):
+        angle, length, phase = math.pi * chance(1, 1), 2 + 5 * chance(1, 1).square(), 2 * math.pi * chance(1, 1)
+        wave = torch.sin((columns * angle.cos() + rows * angle.sin()) * 2 * math.pi / length + phase)
+        place = F.interpolate(chance(1, 4, 4), size=(size, size), mode="bicubic").clamp(0, 1)
+        strength = 0.12 * chance(1, 1, 1).square() * (chance(1, 1, 1) < 0.7)
+        total += strength * place * wave.unsqueeze(1) * (0.7 + 0.6 * chance(3, 1, 1))
+    return total
+
+
+def worn(images: Tensor, dice: torch.Generator) -> Tensor:
+    """Images [N, 3, S, S] as a small generator shows them: soft, grainy, with a weave here and there."""
+    count, _, size, _ = images.shape
+    grain = torch.randn(images.shape, generator=dice)
+    coarse = torch.randn(count, 3, size // 2, size // 2, generator=dice)
+    coarse = F.interpolate(coarse, scale_factor=2, mode="bicubic")
+    fine_share, coarse_share = torch.rand(2, count, 1, 1, 1, generator=dice)
+    return blurred(images, dice) + 0.02 * (fine_share * grain + coarse_share * coarse) + weave(count, size, dice)
+
+
+def edges_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference of the differences between neighbouring pixels: of edges, however bright they are."""
+    difference = a - b
+    return difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
+
+
+def falling(done: float, flat: float) -> float:
+    """The share of the learning rate after a part `done` of the time: all of it for `flat`, then a half cosine."""
+    return 1.0 if done < flat else 0.5 * (1 + math.cos(math.pi * (done - flat) / (1 - flat)))
+
+
+def timed_steps(minutes: float, steps: int | None) -> Callable[[], float | None]:
+    """A clock: the part that is done when it is asked, by time or by steps asked before; None when all of it is."""
+    begun, asked = time.monotonic(), 0
+
+    def done() -> float | None:
+        nonlocal asked
+        part = asked / steps if steps else (time.monotonic() - begun) / (60 * minutes)
+        asked += 1
+        return part if part < 1 else None
+
+    return done
+
+
+def learn_enlarger(pictures: Tensor, settings: dict, cast: Callable[[], torch.autocast]) -> Enlarger:
+    """An enlarger that learned of pictures, uint8 [N, 3, S, S]; settings: the configuration's `train.enlarger`."""
+    torch.manual_seed(settings["seed"])
+    dice = torch.Generator().manual_seed(settings["seed"])
+    enlarger = Enlarger(settings["channels"], settings["blocks"]).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(enlarger.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+    clock, step = timed_steps(settings["minutes"], settings["steps"]), 0
+    while (done := clock()) is not None:
+        for group in optimizer.param_groups:
+            group["lr"] = settings["lr"] * min(1.0, (step + 1) / 100) * falling(done, 0.0)
+        index = torch.randint(len(pictures), (settings["batch"],), generator=dice)
+        size = min(PATCH, pictures.shape[2] // 2)
+        top, left = (2 * torch.randint(pictures.shape[2] // 2 - size + 1, (2,), generator=dice)).tolist()
+        whole = pictures[index, :, top : top + 2 * size, left : left + 2 * size].float() / 127.5 - 1
+        if step % 2:
+            whole = whole.flip(3)
+        small = worn(F.avg_pool2d(whole, 2), dice).contiguous(memory_format=torch.channels_last)
+        with cast():
+            large = enlarger(small)
+        loss = (large.float() - whole).abs().mean() + 0.5 * edges_distance(large.float(), whole)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(enlarger.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        if step % 500 == 0:
+            logger.info("enlarger: step %d, loss %.4f", step, loss.item())
+    return enlarger.requires_grad_(False)
+
+
+class Teacher:
+    """What the new blocks of a grown generator are taught by: its elder, and an enlarger of the elder's samples.
+
+    Raises:
+        ValueError: the generator has not begun from one of another form and half the size.
+    """
+
+    def __init__(self, trainer: Trainer, enlarger: Enlarger):
+        if trainer.elder is None or 2 * trainer.elder.config["output_dim"] != trainer.generator.config["output_dim"]:
+            raise ValueError("begin_from is no generator of half the size")
+        self.trainer, self.enlarger = trainer, enlarger
+        self.elder, self.body = trainer.elder, trainer.generator.generator
+        new, old = as_config(trainer.generator.config), as_config(self.elder.config)
+        kept = growing.old_blocks(new, old)
+        first = next(index for index in range(len(new.layers)) if kept.get(index) != index)
+        self.first = first + (new.attention_layer_position <= first)  # the attention stands among the layers
+        for layer in (*batch_norms(trainer.generator), *batch_norms(self.elder)):
+            layer.still = True
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Of the new blocks, the last norm and the last convolution."""
+        parts = [*self.body.layers[self.first :], self.body.bn, self.body.conv_to_rgb]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    @torch.no_grad()
+    def lesson(self, number: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps before the new blocks, the conditions, and the images that are to be shown."""
+        config, elder = self.elder.config, self.elder.generator
+        z = normal(torch.Generator().manual_seed(number), count, config["z_dim"], 1.0)
+        labels = (torch.arange(count) + number * count) % config["num_classes"]
+        condition = torch.cat([z, self.elder.embeddings.weight.t()[labels]], 1)
+        with self.trainer.cast():
+            maps = elder.through(elder.begin(condition), condition, 0, self.first)
+            known = elder.show(elder.through(maps, condition, self.first)).float()
+            goal = self.enlarger(known.contiguous(memory_format=torch.channels_last))
+        return maps, condition, goal.float().clamp(-1, 1)
+
+    def images(self, maps: Tensor, condition: Tensor) -> Tensor:
+        """What the new blocks show."""
+        return self.body.show(self.body.through(maps, condition, self.first))
+
+    @torch.no_grad()
+    def settle(self, number: int, share: float) -> None:
+        """Move the new norms' standing statistics towards what 32 samples give them, each after the one before it."""
+        maps, condition, _ = self.lesson(number, 32)
+
+        def follow(layer: nn.Module, inputs: tuple) -> None:
+            variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+            layer.running_means[-1].lerp_(mean, share)
+            layer.running_vars[-1].lerp_(variance, share)
+
+        layers = [*batch_norms(self.body.layers[self.first :]), self.body.bn]
+        hooks = [layer.register_forward_pre_hook(follow) for layer in layers]
+        with self.trainer.cast():
+            self.images(maps, condition)
+        for hook in hooks:
+            hook.remove()
+
+
+def teach(trainer: Trainer, enlarger: Enlarger, settings: dict) -> None:
+    """Teach a trainer's new blocks what an enlarger makes of its elder's samples.
+
+    Args:
+        trainer: has begun from a generator of half the size. Its generator, average and counts are moved.
+        enlarger: see learn_enlarger.
+        settings: the configuration's `train.teaching`.
+    """
+    teacher = Teacher(trainer, enlarger)
+    parameters = teacher.parameters()
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
+    images = torch.compile(teacher.images) if trainer.settings["compile"] else teacher.images
+    clock, begun = timed_steps(settings["minutes"], settings["steps"]), time.monotonic()
+    while (done := clock()) is not None:
+        step = trainer.step
+        if step % settings["settle_every"] == 0:
+            teacher.settle(1_000_000_000 + step, 1.0 if step == 0 else 0.3)
+        for group in optimizer.param_groups:
+            group["lr"] = settings["lr"] * min(1.0, (step + 1) / 50) * falling(done, 0.4)
+        maps, condition, goal = teacher.lesson(step, settings["batch"])
+        with trainer.cast():
+            shown = images(maps, condition)
+        loss = pyramid_distance(shown.float(), goal) + 0.25 * edges_distance(shown.float(), goal)
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)
+        optimizer.step()
+        iterate(teacher.body.layers[teacher.first :])
+        iterate(teacher.body.conv_to_rgb)
+        trainer.step, trainer.images = step + 1, trainer.images + settings["batch"]
+        trainer.follow()
+        if trainer.step % 100 == 0:
+            logger.info("step %d images %d: loss %.4f", trainer.step, trainer.images, loss.item())
+    trainer.seconds += time.monotonic() - begun

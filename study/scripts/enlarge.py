@@ -1,0 +1,40 @@
+"""Grow a generator to twice its size: learn to enlarge, then teach the new blocks what that makes of its samples."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from study.enlarging import learn_enlarger, teach
+from study.exporting import write
+from study.training import Pictures, Trainer, record, save
+
+STUDY = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Compose the configuration, learn, teach."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, nargs="+", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides")
+    arguments = parser.parse_intermixed_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config["generator"], config["discriminator"], config["train"])
+    trainer.begin_from(Path(config["train"]["begin_from"]))
+    pictures = Pictures(sorted(arguments.pictures))
+    enlarger = learn_enlarger(pictures.images.flatten(0, 1), config["train"]["enlarger"], trainer.cast)
+    save(enlarger.state_dict(), arguments.folder / "enlarger.pt")
+    teach(trainer, enlarger, config["train"]["teaching"])
+    save(trainer.state(), arguments.folder / "final.pt")
+    write(arguments.folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""An enlarger learns from painted pictures, and a grown generator's new blocks from what it makes of the old one's."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from helpers.paths import ROOT
+
+sys.path.insert(0, str(ROOT))
+from study import enlarging, exporting, measuring, painter, training
+
+SMALL = [
+    "generator.output_dim=16",
+    "generator.channel_width=4",
+    "generator.layers=[[true,16,8],[false,8,4],[true,4,2],[false,2,1]]",
+    "generator.attention_layer_position=1",
+    "discriminator.channels=[4,8]",
+    "train.bfloat16=false",
+    "train.compile=false",
+]
+LARGE = [
+    *SMALL,
+    "train=enlarge",
+    "generator.output_dim=32",
+    "generator.layers=[[true,16,8],[false,8,4],[true,4,4],[true,4,2],[false,2,1]]",
+    "train.enlarger={channels: 16, blocks: 2, batch: 16, lr: 4.0e-3, minutes: 1, steps: 600, seed: 1}",
+    "train.teaching={batch: 8, lr: 2.0e-3, minutes: 1, steps: 120, settle_every: 20}",
+]
+
+
+def configured(*overrides):
+    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+
+
+def trainer_of(*overrides):
+    config = configured(*overrides)
+    return training.Trainer(config["generator"], config["discriminator"], config["train"])
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    z = painter.normal(torch.Generator().manual_seed(0), 64, 128).view(16, 4, 128)
+    return torch.cat([painter.paint(label, z[label], 0, size=32) for label in range(16)])
+
+
+@pytest.fixture(scope="module")
+def enlarger(pictures):
+    trainer = trainer_of(*LARGE)
+    return enlarging.learn_enlarger(pictures, trainer.settings["enlarger"], trainer.cast)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    small = trainer_of(*SMALL)
+    discriminator = small.discriminator.as_discriminator()
+    exporting.export(small.averaged(), discriminator, small.discriminator_config, tmp_path / "small", samples=64)
+    return tmp_path / "small"
+
+
+def test_worn_pictures_are_softer_and_a_weave_lies_over_some(pictures):
+    whole = pictures.float() / 127.5 - 1
+    worn = enlarging.worn(whole, torch.Generator().manual_seed(3))
+    assert torch.equal(worn, enlarging.worn(whole, torch.Generator().manual_seed(3)))
+    assert 0.005 < (worn - whole).abs().mean() < 0.1
+    soft = enlarging.blurred(whole, torch.Generator().manual_seed(3))
+    assert soft.diff(dim=3).abs().mean() < 0.9 * whole.diff(dim=3).abs().mean()
+    assert soft.mean((1, 2, 3)).sub(whole.mean((1, 2, 3))).abs().max() < 0.02
+    woven = enlarging.weave(400, 32, torch.Generator().manual_seed(3))
+    strengths = woven.abs().amax((1, 2, 3))
+    assert strengths.max() <= 2 * 0.12 * 1.3
+    assert 0.04 < (strengths == 0).float().mean() < 0.16, "each of two waves is there in seven of ten"
+
+
+def test_an_enlarger_is_nearer_than_a_cubic_to_pictures_that_it_never_saw(enlarger):
+    z = painter.normal(torch.Generator().manual_seed(9), 16, 128)
+    whole = torch.cat([painter.paint(k, z[k : k + 1], 9, size=32) for k in range(16)]).float() / 127.5 - 1
+    small = enlarging.worn(F.avg_pool2d(whole, 2), torch.Generator().manual_seed(9))
+    large, cubic = enlarger(small), F.interpolate(small, scale_factor=2, mode="bicubic")
+    assert large.shape == whole.shape
+    assert (large - whole).abs().mean() < 0.97 * (cubic - whole).abs().mean()
+
+
+def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_old_ones_stay(exported, enlarger):
+    large = trainer_of(*LARGE)
+    large.begin_from(exported)
+    teacher = enlarging.Teacher(large, enlarger)
+    new = {id(parameter) for parameter in teacher.parameters()}
+    before = {name: tensor.clone() for name, tensor in large.generator.named_parameters()}
+
+    def distance():
+        maps, condition, goal = teacher.lesson(987_654, 32)
+        return (teacher.images(maps, condition) - goal).abs().mean().item()
+
+    teacher.settle(5, 1.0)
+    first = distance()
+    enlarging.teach(large, enlarger, large.settings["teaching"])
+    assert (large.step, large.images) == (120, 960)
+    assert large.seconds > 0
+    assert distance() < 0.8 * first
+    for name, tensor in large.generator.named_parameters():
+        assert torch.equal(tensor, before[name]) == (id(tensor) not in new), name
+    folder = exported.with_name("large")
+    discriminator = large.discriminator.as_discriminator()
+    exporting.export(large.averaged(), discriminator, large.discriminator_config, folder, samples=64)
+    labels = measuring.even_labels(32, 16)
+    samples, elders = (measuring.sample(measuring.load(place), labels, seed=3) for place in (folder, exported))
+    assert samples.shape == (32, 3, 32, 32)
+    goal = enlarger(elders).clamp(-1, 1)
+    assert (samples - goal).abs().mean() < 0.85 * first, "also by the package's arithmetic, from the stored statistics"
+
+
+def test_only_a_generator_of_half_the_size_can_be_enlarged(exported, enlarger):
+    same = trainer_of(*SMALL)
+    same.begin_from(exported)
+    with pytest.raises(ValueError, match="half the size"):
+        enlarging.Teacher(same, enlarger)
+
+
+@pytest.mark.slow
+def test_the_script_leaves_what_the_export_reads(exported, pictures, tmp_path):
+    shard = tmp_path / "train-000.npz"
+    np.savez(shard, pictures=pictures.view(16, 4, 3, 32, 32).numpy(), latents=np.zeros((16, 4, 128), np.float32))
+    folder = tmp_path / "training"
+    library = str(ROOT / "workflow" / "scripts")
+    run = {"cwd": ROOT, "env": {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": library}}
+    overrides = [*LARGE, f"train.begin_from={exported}", "train.enlarger.steps=5", "train.teaching.steps=5"]
+    script = [sys.executable, "-m", "study.scripts.enlarge", "--pictures", str(shard), "--folder", str(folder)]
+    subprocess.run([*script, *overrides], check=True, **run)
+    record = json.loads((folder / "record.json").read_text())
+    assert (record["steps"], record["images"], record["pictures"], record["grown"]) == (5, 40, 64, True)
+    script = [sys.executable, "-m", "study.scripts.export", "--checkpoint", str(folder / "final.pt")]
+    subprocess.run([*script, "--folder", str(tmp_path / "out"), "--samples", "64", *overrides], check=True, **run)
+    assert measuring.load(tmp_path / "out").config.output_dim == 32
