@@ -19,7 +19,7 @@ POOL = (
     "search.pool=9 search.stages=[[6,1],[3,1],[1,2]] films.starts=null "
     "films.inside={vary: stage, seed: 1, video: {captions: [step, loss]}}"
 )
-SETTING = "loss~l2+lr~0.4"
+SETTING = "loss~l2+lr~0.2"
 FILM = f"films/inside+{SETTING}"
 
 
