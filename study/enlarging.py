@@ -26,6 +26,7 @@ from study.training import Trainer, as_config, pyramid_distance
 logger = logging.getLogger("enlarge")
 
 MARGIN = 8  # px of their mirror image around a picture that is enlarged
+FLAT = 0.4  # part of the teaching after which its rate falls
 PATCH = 32  # px of the reduced pictures that the enlarger learns from
 
 
@@ -199,8 +200,8 @@ class Teacher:
 
     @torch.no_grad()
     def settle(self, number: int, share: float) -> None:
-        """Move the new norms' standing statistics towards what 32 samples give them, each after the one before it."""
-        maps, condition, _ = self.lesson(number, 32)
+        """Move the new norms' standing statistics towards what 128 samples give them, each after the one before it."""
+        maps, condition, _ = self.lesson(number, 128)
 
         def follow(layer: nn.Module, inputs: tuple) -> None:
             variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
@@ -230,10 +231,11 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict) -> None:
     clock, begun = timed_steps(settings["minutes"], settings["steps"]), time.monotonic()
     while (done := clock()) is not None:
         step = trainer.step
-        if step % settings["settle_every"] == 0:
+        # While the rate falls they stand: what changes then can no longer be followed.
+        if step % settings["settle_every"] == 0 and done < FLAT:
             teacher.settle(1_000_000_000 + step, 1.0 if step == 0 else 0.3)
         for group in optimizer.param_groups:
-            group["lr"] = settings["lr"] * min(1.0, (step + 1) / 50) * falling(done, 0.4)
+            group["lr"] = settings["lr"] * min(1.0, (step + 1) / 50) * falling(done, FLAT)
         maps, condition, goal = teacher.lesson(step, settings["batch"])
         with trainer.cast():
             shown = images(maps, condition)

