@@ -13,6 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from study import growing
 from study.networks import batch_norms, iterate
 from study.painter import normal
-from study.training import Trainer, as_config, pyramid_distance
+from study.training import COLUMNS, Trainer, append_curves, as_config, pyramid_distance, save, trim_curves
 
 logger = logging.getLogger("enlarge")
 
@@ -114,17 +115,9 @@ def falling(done: float, flat: float) -> float:
     return 1.0 if done < flat else 0.5 * (1 + math.cos(math.pi * (done - flat) / (1 - flat)))
 
 
-def timed_steps(minutes: float, steps: int | None) -> Callable[[], float | None]:
-    """A clock: the part that is done when it is asked, by time or by steps asked before; None when all of it is."""
-    begun, asked = time.monotonic(), 0
-
-    def done() -> float | None:
-        nonlocal asked
-        part = asked / steps if steps else (time.monotonic() - begun) / (60 * minutes)
-        asked += 1
-        return part if part < 1 else None
-
-    return done
+def part_done(steps: int, seconds: float, settings: dict) -> float:
+    """The part that is done of a learning that ends after `steps`, or, where these are null, after `minutes`."""
+    return steps / settings["steps"] if settings["steps"] else seconds / (60 * settings["minutes"])
 
 
 def learn_enlarger(pictures: Tensor, settings: dict, cast: Callable[[], torch.autocast]) -> Enlarger:
@@ -133,8 +126,8 @@ def learn_enlarger(pictures: Tensor, settings: dict, cast: Callable[[], torch.au
     dice = torch.Generator().manual_seed(settings["seed"])
     enlarger = Enlarger(settings["channels"], settings["blocks"]).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(enlarger.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
-    clock, step = timed_steps(settings["minutes"], settings["steps"]), 0
-    while (done := clock()) is not None:
+    step, begun = 0, time.monotonic()
+    while (done := part_done(step, time.monotonic() - begun, settings)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = settings["lr"] * min(1.0, (step + 1) / 100) * falling(done, 0.0)
         index = torch.randint(len(pictures), (settings["batch"],), generator=dice)
@@ -216,20 +209,29 @@ class Teacher:
             hook.remove()
 
 
-def teach(trainer: Trainer, enlarger: Enlarger, settings: dict) -> None:
+def teach(trainer: Trainer, enlarger: Enlarger, settings: dict, folder: Path) -> None:
     """Teach a trainer's new blocks what an enlarger makes of its elder's samples.
 
     Args:
         trainer: has begun from a generator of half the size. Its generator, average and counts are moved.
         enlarger: see learn_enlarger.
         settings: the configuration's `train.teaching`.
+        folder: where the checkpoint lies, from which a killed teaching goes on, and the curves.
     """
     teacher = Teacher(trainer, enlarger)
     parameters = teacher.parameters()
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     images = torch.compile(teacher.images) if trainer.settings["compile"] else teacher.images
-    clock, begun = timed_steps(settings["minutes"], settings["steps"]), time.monotonic()
-    while (done := clock()) is not None:
+    checkpoint, curves = folder / "checkpoint.pt", folder / "curves.csv"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        trainer.restore(state["trainer"])
+        optimizer.load_state_dict(state["teaching"])
+        logger.info("resumed at step %d", trainer.step)
+    trim_curves(curves, trainer.step)
+    begun, before = time.monotonic(), trainer.seconds
+    saved = begun
+    while (done := part_done(trainer.step, trainer.seconds, settings)) < 1:
         step = trainer.step
         # While the rate falls they stand: what changes then can no longer be followed.
         if step % settings["settle_every"] == 0 and done < FLAT:
@@ -239,7 +241,8 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict) -> None:
         maps, condition, goal = teacher.lesson(step, settings["batch"])
         with trainer.cast():
             shown = images(maps, condition)
-        loss = pyramid_distance(shown.float(), goal) + 0.25 * edges_distance(shown.float(), goal)
+        pyramid = pyramid_distance(shown.float(), goal)
+        loss = pyramid + 0.25 * edges_distance(shown.float(), goal)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = torch.empty_like(parameter).copy_(gradient)
         optimizer.step()
@@ -247,6 +250,12 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict) -> None:
         iterate(teacher.body.conv_to_rgb)
         trainer.step, trainer.images = step + 1, trainer.images + settings["batch"]
         trainer.follow()
+        now = time.monotonic()
+        trainer.seconds = before + now - begun
+        if trainer.step % 20 == 0:
+            append_curves(curves, trainer, [pyramid.item() if name == "pyramid" else 0.0 for name in COLUMNS[3:]])
         if trainer.step % 100 == 0:
             logger.info("step %d images %d: loss %.4f", trainer.step, trainer.images, loss.item())
-    trainer.seconds += time.monotonic() - begun
+        if now - saved > trainer.settings["checkpoint_seconds"]:
+            save({"trainer": trainer.state(), "teaching": optimizer.state_dict()}, checkpoint)
+            saved = now

@@ -605,6 +605,14 @@ def trim_curves(path: Path, step: int) -> None:
     path.write_text("\n".join([header, *kept]) + "\n")
 
 
+def append_curves(path: Path, trainer: Trainer, values: list[float]) -> list[float]:
+    """Add a row of the figures that COLUMNS names; returns its counts: step, images and seconds."""
+    row = [trainer.step, trainer.images, round(trainer.seconds, 1)]
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerow(row + [round(value, 5) for value in values])
+    return row
+
+
 def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     """Train to the end that the configuration names; checkpoint, curves and sample sheets go into the folder."""
     settings = trainer.settings
@@ -627,10 +635,8 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
         now = time.monotonic()
         trainer.seconds = before + now - begun
         if trainer.step % every == 0:
-            row = [trainer.step, trainer.images, round(trainer.seconds, 1)]
             values = [float(answer) for answer in answers]
-            with curves.open("a", newline="") as file:
-                csv.writer(file).writerow(row + [round(value, 5) for value in values])
+            row = append_curves(curves, trainer, values)
             if trainer.step % (5 * every) == 0:
                 logger.info(
                     "step %d images %d %.0f s: discriminator %.3f deceit %.3f drawn %.2f fake %.2f"
@@ -658,6 +664,7 @@ def record(trainer: Trainer, pictures: Pictures) -> dict:
         "images": trainer.images,
         "hours": trainer.seconds / 3600,
         "grown": any(group["kept"] for group in trainer.generator_optimizer.param_groups),
+        "enlarged": trainer.settings["teaching"] is not None,
         "pictures": pictures.images.shape[:2].numel(),
         "device": device if device != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,

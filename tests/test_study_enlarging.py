@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from PIL import Image
 
 from helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT))
 from study import enlarging, exporting, measuring, painter, training
+from study.composing import compose_settings
+from study.scripts.model_card import draw_curves
 
 SMALL = [
     "generator.output_dim=16",
@@ -32,17 +33,12 @@ LARGE = [
     "generator.output_dim=32",
     "generator.layers=[[true,16,8],[false,8,4],[true,4,4],[true,4,2],[false,2,1]]",
     "train.enlarger={channels: 16, blocks: 2, batch: 16, lr: 4.0e-3, minutes: 1, steps: 600, seed: 1}",
-    "train.teaching={batch: 8, lr: 2.0e-3, minutes: 1, steps: 120, settle_every: 20}",
+    "train.teaching={batch: 8, lr: 2.0e-3, minutes: 1, steps: 200, settle_every: 20}",
 ]
 
 
-def configured(*overrides):
-    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
-
-
 def trainer_of(*overrides):
-    config = configured(*overrides)
+    config = compose_settings(overrides)
     return training.Trainer(config["generator"], config["discriminator"], config["train"])
 
 
@@ -89,7 +85,7 @@ def test_an_enlarger_is_nearer_than_a_cubic_to_pictures_that_it_never_saw(enlarg
     assert (large - whole).abs().mean() < 0.97 * (cubic - whole).abs().mean()
 
 
-def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_old_ones_stay(exported, enlarger):
+def test_new_blocks_show_enlarged_samples_of_the_elder_and_the_old_ones_stay(exported, enlarger, tmp_path):
     large = trainer_of(*LARGE)
     large.begin_from(exported)
     teacher = enlarging.Teacher(large, enlarger)
@@ -102,8 +98,8 @@ def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_o
 
     teacher.settle(5, 1.0)
     first = distance()
-    enlarging.teach(large, enlarger, large.settings["teaching"])
-    assert (large.step, large.images) == (120, 960)
+    enlarging.teach(large, enlarger, large.settings["teaching"], tmp_path)
+    assert (large.step, large.images) == (200, 1600)
     assert large.seconds > 0
     assert distance() < 0.85 * first
     for name, tensor in large.generator.named_parameters():
@@ -116,6 +112,32 @@ def test_new_blocks_show_what_the_enlarger_makes_of_the_elders_samples_and_the_o
     assert samples.shape == (32, 3, 32, 32)
     goal = enlarger(elders).clamp(-1, 1)
     assert (samples - goal).abs().mean() < 0.9 * first, "also by the package's arithmetic, from the stored statistics"
+
+
+def test_a_killed_teaching_goes_on_to_the_same_weights(exported, enlarger, tmp_path, monkeypatch):
+    def taught(folder, dies_at=None):
+        trainer = trainer_of(*LARGE, "train.checkpoint_seconds=0", "train.teaching.steps=30", "train.seed=4")
+        trainer.begin_from(exported)
+        folder.mkdir(exist_ok=True)
+        if dies_at:
+            follow = trainer.follow
+            monkeypatch.setattr(trainer, "follow", lambda: follow() if trainer.step < dies_at else sys.exit())
+        enlarging.teach(trainer, enlarger, trainer.settings["teaching"], folder)
+        return trainer
+
+    whole = taught(tmp_path / "whole")
+    with pytest.raises(SystemExit):
+        taught(tmp_path / "killed", dies_at=25)
+    again = taught(tmp_path / "killed")
+    assert (again.step, again.images) == (30, 240)
+    for network in ("generator", "average"):
+        pairs = zip(
+            getattr(whole, network).state_dict().items(), getattr(again, network).state_dict().values(), strict=True
+        )
+        for (name, mine), theirs in pairs:
+            assert torch.equal(mine, theirs), (network, name)
+    curves = [(tmp_path / name / "curves.csv").read_text().splitlines() for name in ("whole", "killed")]
+    assert [[row.split(",")[0] for row in rows] for rows in curves] == [["step", "20"]] * 2
 
 
 def test_only_a_generator_of_half_the_size_can_be_enlarged(exported, enlarger):
@@ -132,11 +154,15 @@ def test_the_script_leaves_what_the_export_reads(exported, pictures, tmp_path):
     folder = tmp_path / "training"
     library = str(ROOT / "workflow" / "scripts")
     run = {"cwd": ROOT, "env": {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": library}}
-    overrides = [*LARGE, f"train.begin_from={exported}", "train.enlarger.steps=5", "train.teaching.steps=5"]
+    overrides = [*LARGE, f"train.begin_from={exported}", "train.enlarger.steps=5", "train.teaching.steps=40"]
     script = [sys.executable, "-m", "study.scripts.enlarge", "--pictures", str(shard), "--folder", str(folder)]
     subprocess.run([*script, *overrides], check=True, **run)
     record = json.loads((folder / "record.json").read_text())
-    assert (record["steps"], record["images"], record["pictures"], record["grown"]) == (5, 40, 64, True)
+    assert (record["steps"], record["images"], record["pictures"], record["grown"]) == (40, 320, 64, True)
+    assert record["enlarged"] is True
+    draw_curves(folder / "curves.csv", tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as drawn:
+        assert np.asarray(drawn.convert("L")).std() > 5
     script = [sys.executable, "-m", "study.scripts.export", "--checkpoint", str(folder / "final.pt")]
     subprocess.run([*script, "--folder", str(tmp_path / "out"), "--samples", "64", *overrides], check=True, **run)
     assert measuring.load(tmp_path / "out").config.output_dim == 32

@@ -25,6 +25,7 @@ from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator
 from study import exporting, measuring, networks, painter, training
+from study.composing import compose_settings
 
 TINY = {
     "output_dim": 16,
@@ -124,9 +125,8 @@ def test_a_generator_that_the_pipeline_cannot_load_is_refused_before_the_first_s
 
 @pytest.mark.slow
 def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp_path):
-    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
-        overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=332"]
-        config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
+    overrides = [*OVERRIDES, f"train.begin_from={tmp_path}", "train.images=332"]
+    config = compose_settings(overrides)
     networks_of = config["generator"], config["discriminator"], config["train"]
     first = training.Trainer(*networks_of)
     exporting.export(
@@ -153,8 +153,7 @@ def test_without_a_checkpoint_training_goes_on_from_what_was_exported(shard, tmp
 
 
 def composed(*overrides):
-    with initialize_config_dir(str(ROOT / "study" / "config"), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=[*OVERRIDES, *overrides]), resolve=True)
+    return compose_settings([*OVERRIDES, *overrides])
 
 
 def trainer_of(*overrides, perceptual=None):

@@ -5,14 +5,12 @@ import json
 import logging
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+import torch
 
-from study.enlarging import learn_enlarger, teach
+from study.composing import compose_settings
+from study.enlarging import Enlarger, learn_enlarger, teach
 from study.exporting import write
 from study.training import Pictures, Trainer, record, save
-
-STUDY = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -23,15 +21,19 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides")
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    config = compose_settings(arguments.overrides)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     trainer.begin_from(Path(config["train"]["begin_from"]))
     pictures = Pictures(sorted(arguments.pictures))
-    enlarger = learn_enlarger(pictures.images.flatten(0, 1), config["train"]["enlarger"], trainer.cast)
-    save(enlarger.state_dict(), arguments.folder / "enlarger.pt")
-    teach(trainer, enlarger, config["train"]["teaching"])
+    settings, learned = config["train"]["enlarger"], arguments.folder / "enlarger.pt"
+    if learned.exists():  # a killed run goes on
+        enlarger = Enlarger(settings["channels"], settings["blocks"]).requires_grad_(False)
+        enlarger.load_state_dict(torch.load(learned, weights_only=True))
+    else:
+        enlarger = learn_enlarger(pictures.images.flatten(0, 1), settings, trainer.cast)
+        save(enlarger.state_dict(), learned)
+    teach(trainer, enlarger, config["train"]["teaching"], arguments.folder)
     save(trainer.state(), arguments.folder / "final.pt")
     write(arguments.folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")
 

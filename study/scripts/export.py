@@ -5,13 +5,10 @@ import logging
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from study.composing import compose_settings
 from study.exporting import export
 from study.training import Trainer
-
-STUDY = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger("export")
 
@@ -25,8 +22,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides")
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    config = compose_settings(arguments.overrides)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     if arguments.checkpoint:
         trainer.restore(torch.load(arguments.checkpoint, weights_only=True, map_location=trainer.device))

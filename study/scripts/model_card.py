@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import matplotlib
-from hydra import compose, initialize_config_dir
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from omegaconf import OmegaConf
 
+from study.composing import compose_settings
 from study.training import MARGIN
 
 matplotlib.use("Agg")
@@ -56,8 +55,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", help="Hydra overrides")
     arguments = parser.parse_intermixed_args()
-    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    config = compose_settings(arguments.overrides)
     draw_curves(arguments.record.with_name("curves.csv"), arguments.curves)
 
     figures = json.loads(arguments.figures.read_text())

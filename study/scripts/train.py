@@ -5,15 +5,11 @@ import json
 import logging
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
 from approach.biggan.config import read_config
 from approach.losses.perceptual import Perceptual
+from study.composing import compose_settings
 from study.exporting import write
 from study.training import Pictures, Trainer, train
-
-STUDY = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -25,8 +21,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides")
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    with initialize_config_dir(str(STUDY / "config"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides=arguments.overrides), resolve=True)
+    config = compose_settings(arguments.overrides)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     write(arguments.folder / "config.json", json.dumps(config["generator"], indent=2) + "\n")
     read_config(arguments.folder / "config.json")  # what the pipeline could not load is refused before the first step

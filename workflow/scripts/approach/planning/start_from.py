@@ -103,8 +103,8 @@ def check_start(config: dict, seeds: list[int], results: str, settings: Containe
     if start["from"] == "random":
         return
     if start["classes"] or start["best_of"] > 1:
-        key = "classes" if start["classes"] else "best_of"
-        raise UserError(f"{said}: start.{key} is about random starts; take start=random beside it, without {key}")
+        key, remedy = ("classes", "leave it out") if start["classes"] else ("best_of", "take start=random beside it")
+        raise UserError(f"{said}: start.{key} is about random starts; {remedy}")
     if config["search"]["pool"] > 1:
         raise UserError(f"{said}: search={config['search']['name']} begins at random starts; take search=descent")
     if picture := start_picture(config):
