@@ -110,6 +110,25 @@ def edges_distance(a: Tensor, b: Tensor) -> Tensor:
     return difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
 
 
+def border_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference near the border only; corners weigh most.
+
+    Maps are padded with zeros there, and since few pixels lie there, a network learns them last.
+    """
+    away = torch.arange(a.shape[2], device=a.device)
+    near = 1 + 3 * torch.exp(-torch.minimum(away, away.flip(0)) / 1.5)
+    return ((near[:, None] * near - 1) * (a - b).abs()).mean()
+
+
+def without_specks(images: Tensor) -> Tensor:
+    """Images [N, 3, S, S] whose corners, where a small generator shows specks, are filled with an inner neighbour."""
+    images = images.clone()
+    for rows, row in ((slice(2), 2), (slice(-2, None), -3)):
+        for columns, column in ((slice(2), 2), (slice(-2, None), -3)):
+            images[:, :, rows, columns] = images[:, :, row, column][:, :, None, None]
+    return images
+
+
 def falling(done: float, flat: float) -> float:
     """The share of the learning rate after a part `done` of the time: all of it for `flat`, then a half cosine."""
     return 1.0 if done < flat else 0.5 * (1 + math.cos(math.pi * (done - flat) / (1 - flat)))
@@ -163,9 +182,7 @@ class Teacher:
         self.trainer, self.enlarger = trainer, enlarger
         self.elder, self.body = trainer.elder, trainer.generator.generator
         new, old = as_config(trainer.generator.config), as_config(self.elder.config)
-        kept = growing.old_blocks(new, old)
-        first = next(index for index in range(len(new.layers)) if kept.get(index) != index)
-        self.first = first + (new.attention_layer_position <= first)  # the attention stands among the layers
+        self.first = growing.first_new_layer(new, old)
         for layer in (*batch_norms(trainer.generator), *batch_norms(self.elder)):
             layer.still = True
 
@@ -174,17 +191,26 @@ class Teacher:
         parts = [*self.body.layers[self.first :], self.body.bn, self.body.conv_to_rgb]
         return [parameter for part in parts for parameter in part.parameters()]
 
+    def conditions(self, number: int, count: int) -> Tensor:
+        """Conditions [count, 256]: half like samples, half with mixed classes and any z, as on a descent."""
+        config, dice = self.elder.config, torch.Generator().manual_seed(number)
+        classes = config["num_classes"]
+        z = normal(dice, count, config["z_dim"], 1.0)
+        pure = F.one_hot(torch.randint(classes, (count,), generator=dice), classes).float()
+        reach, spread = 0.3 + 2.7 * torch.rand(count, 1, generator=dice), 1 + 4 * torch.rand(count, 1, generator=dice)
+        mixed = (spread * torch.randn(count, classes, generator=dice)).softmax(1)
+        whole = torch.arange(count).unsqueeze(1) < count // 2
+        z, shares = torch.where(whole, z, (reach * z).clamp(-2, 2)), torch.where(whole, pure, mixed)
+        return torch.cat([z, self.elder.embeddings(shares)], 1)
+
     @torch.no_grad()
     def lesson(self, number: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """The maps before the new blocks, the conditions, and the images that are to be shown."""
-        config, elder = self.elder.config, self.elder.generator
-        z = normal(torch.Generator().manual_seed(number), count, config["z_dim"], 1.0)
-        labels = (torch.arange(count) + number * count) % config["num_classes"]
-        condition = torch.cat([z, self.elder.embeddings.weight.t()[labels]], 1)
+        elder, condition = self.elder.generator, self.conditions(number, count)
         with self.trainer.cast():
             maps = elder.through(elder.begin(condition), condition, 0, self.first)
             known = elder.show(elder.through(maps, condition, self.first)).float()
-            goal = self.enlarger(known.contiguous(memory_format=torch.channels_last))
+            goal = self.enlarger(without_specks(known).contiguous(memory_format=torch.channels_last))
         return maps, condition, goal.float().clamp(-1, 1)
 
     def images(self, maps: Tensor, condition: Tensor) -> Tensor:
@@ -193,7 +219,7 @@ class Teacher:
 
     @torch.no_grad()
     def settle(self, number: int, share: float) -> None:
-        """Move the new norms' standing statistics towards what 128 samples give them, each after the one before it."""
+        """Move the new norms' standing statistics towards what 128 images give them, each after the one before it."""
         maps, condition, _ = self.lesson(number, 128)
 
         def follow(layer: nn.Module, inputs: tuple) -> None:
@@ -241,8 +267,9 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict, folder: Path) ->
         maps, condition, goal = teacher.lesson(step, settings["batch"])
         with trainer.cast():
             shown = images(maps, condition)
-        pyramid = pyramid_distance(shown.float(), goal)
-        loss = pyramid + 0.25 * edges_distance(shown.float(), goal)
+        shown = shown.float()
+        pyramid = pyramid_distance(shown, goal)
+        loss = pyramid + 0.25 * edges_distance(shown, goal) + border_distance(shown, goal)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = torch.empty_like(parameter).copy_(gradient)
         optimizer.step()
@@ -259,3 +286,7 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict, folder: Path) ->
         if now - saved > trainer.settings["checkpoint_seconds"]:
             save({"trainer": trainer.state(), "teaching": optimizer.state_dict()}, checkpoint)
             saved = now
+    # The average has met no images of its own: it is exported with the statistics that the generator was taught with.
+    for mine, averaged in zip(batch_norms(trainer.generator), batch_norms(trainer.average), strict=True):
+        averaged.running_means.copy_(mine.running_means)
+        averaged.running_vars.copy_(mine.running_vars)

@@ -26,15 +26,25 @@ def round_weights(network: nn.Module) -> None:
     iterate(network, 100)
 
 
-def fill_statistics(generator: TrainableGenerator, samples: int) -> None:
-    """Compute the rows of truncation statistics: row k is truncation k / (rows - 1)."""
-    layers = batch_norms(generator)
+def fill_statistics(generator: TrainableGenerator, samples: int, taught_from: int | None = None) -> None:
+    """Compute the rows of truncation statistics: row k is truncation k / (rows - 1).
+
+    taught_from: the layer from which on the weights were taught with the last row fixed. There it is kept, and the
+    other rows differ from it as the samples' statistics differ; before it all rows are kept.
+    """
     rows = generator.config["n_stats"]
-    for row in range(rows):
-        for layer, (mean, variance) in zip(
-            layers, standing_statistics(generator, row / (rows - 1), samples), strict=True
-        ):
-            layer.running_means[row], layer.running_vars[row] = mean, variance
+    found = [standing_statistics(generator, row / (rows - 1), samples) for row in range(rows)]
+    kept = [] if taught_from is None else batch_norms(generator.generator.layers[:taught_from])
+    for layer, each in zip(batch_norms(generator), zip(*found, strict=True), strict=True):
+        if layer in kept:
+            continue
+        means, variances = (torch.stack(part) for part in zip(*each, strict=True))
+        if taught_from is not None:
+            scale = (layer.running_vars[-1] + layer.eps) / (variances[-1] + layer.eps)
+            means = layer.running_means[-1] + scale.sqrt() * (means - means[-1])
+            variances = (scale * (variances + layer.eps) - layer.eps).clamp(min=0)
+        layer.running_means.copy_(means)
+        layer.running_vars.copy_(variances)
 
 
 def compact(network: nn.Module) -> dict[str, Tensor]:
@@ -86,20 +96,21 @@ def export(
     folder: Path,
     *,
     samples: int,
+    taught_from: int | None = None,
     steps: int = 0,
     images: int = 0,
     seconds: float = 0.0,
 ) -> None:
     """Write config.json, classes.json, generator.safetensors, discriminator.json and discriminator.safetensors.
 
-    samples: behind each row of truncation statistics. steps, images, seconds: of training, for one that goes on
-    from here.
+    samples: behind each row of truncation statistics. taught_from: see fill_statistics. steps, images, seconds: of
+    training, for one that goes on from here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for network in (generator, discriminator):
         network.eval().to(memory_format=torch.contiguous_format)
         round_weights(network)
-    fill_statistics(generator, samples)
+    fill_statistics(generator, samples, taught_from)
     trained = json.dumps({"steps": steps, "images": images, "seconds": seconds})
     for name, network in (("generator", generator), ("discriminator", discriminator)):
         partial = folder / f"{name}.partial"

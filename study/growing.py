@@ -28,6 +28,13 @@ def old_blocks(new: GeneratorConfig, old: GeneratorConfig) -> dict[int, int]:
     return pairs
 
 
+def first_new_layer(new: GeneratorConfig, old: GeneratorConfig) -> int:
+    """Where among a new generator's layers, of which the attention is one, stands the first that the old one lacks."""
+    kept = old_blocks(new, old)
+    first = next(index for index in range(len(new.layers)) if kept.get(index) != index)
+    return first + (new.attention_layer_position <= first)
+
+
 def generator_parts(new: GeneratorConfig, old: GeneratorConfig) -> Parts:
     """The numbered parts of a generator and what they were in another."""
     names, pairs = [place.name for place in block_places(old)], old_blocks(new, old)

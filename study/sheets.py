@@ -18,7 +18,7 @@ def save_grid(rows: list[Tensor], path: Path, gap: int = 2) -> None:
     sheet = torch.cat([torch.cat(list(row), dim=2) for row in padded], dim=1)[:, :-gap, :-gap]
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    Image.fromarray(pixels).save(path, quality=92, subsampling=0)
+    Image.fromarray(pixels).save(path, quality=85, subsampling=0)
 
 
 @torch.no_grad()

@@ -10,11 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import load_file
 
 from helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT))
-from study import enlarging, exporting, measuring, painter, training
+from study import enlarging, exporting, measuring, networks, painter, training
 from study.composing import compose_settings
 from study.scripts.model_card import draw_curves
 
@@ -76,6 +77,29 @@ def test_worn_pictures_are_softer_and_a_weave_lies_over_some(pictures):
     assert 0.04 < (strengths == 0).float().mean() < 0.16, "each of two waves is there in seven of ten"
 
 
+def test_a_border_weighs_more_and_a_corner_most():
+    images = torch.zeros(1, 3, 32, 32)
+
+    def weight(row, column):
+        other = images.clone()
+        other[:, :, row, column] = 1.0
+        return enlarging.border_distance(images, other).item()
+
+    assert weight(0, 0) == weight(-1, 0) == weight(31, 31) > 4 * weight(0, 16)
+    assert weight(0, 16) == weight(16, -1) > 2 * weight(2, 16)
+    assert weight(16, 16) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_speck_in_a_corner_is_gone_and_all_else_is_as_it_was():
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    before = images.clone()
+    clean = enlarging.without_specks(images)
+    assert torch.equal(images, before)
+    for corner, neighbour in (((0, 1), (2, 2)), ((1, -1), (2, -3)), ((-2, 0), (-3, 2)), ((-1, -2), (-3, -3))):
+        assert torch.equal(clean[:, :, *corner], images[:, :, *neighbour])
+    assert (clean != images).any(1).sum() == 2 * 16
+
+
 def test_an_enlarger_is_nearer_than_a_cubic_to_pictures_that_it_never_saw(enlarger):
     z = painter.normal(torch.Generator().manual_seed(9), 16, 128)
     whole = torch.cat([painter.paint(k, z[k : k + 1], 9, size=32) for k in range(16)]).float() / 127.5 - 1
@@ -106,12 +130,44 @@ def test_new_blocks_show_enlarged_samples_of_the_elder_and_the_old_ones_stay(exp
         assert torch.equal(tensor, before[name]) == (id(tensor) not in new), name
     folder = exported.with_name("large")
     discriminator = large.discriminator.as_discriminator()
-    exporting.export(large.averaged(), discriminator, large.discriminator_config, folder, samples=64)
+    averaged = large.averaged()
+    for layer in networks.batch_norms(averaged):
+        layer.still = True
+    z = painter.normal(torch.Generator().manual_seed(3), 32, 128)
+    taught = averaged(z, measuring.one_hot(measuring.even_labels(32, 16), 16))
+    exporting.export(
+        large.averaged(), discriminator, large.discriminator_config, folder, samples=64, taught_from=teacher.first
+    )
     labels = measuring.even_labels(32, 16)
     samples, elders = (measuring.sample(measuring.load(place), labels, seed=3) for place in (folder, exported))
     assert samples.shape == (32, 3, 32, 32)
     goal = enlarger(elders).clamp(-1, 1)
     assert (samples - goal).abs().mean() < 0.9 * first, "also by the package's arithmetic, from the stored statistics"
+    assert (samples - taught).abs().mean() < 0.02 * taught.std(), "which are those that it was taught with"
+    stored, elders = (load_file(place / "generator.safetensors") for place in (folder, exported))
+    rows = stored["generator.bn.running_vars"]
+    assert (rows[10] != rows[-1]).any()
+    name = "generator.layers.0.bn_1.running_means"
+    assert torch.equal(stored[name], elders[name])
+
+
+def test_half_of_a_lesson_is_of_mixed_classes_as_a_descent_passes_them(exported, enlarger):
+    large = trainer_of(*LARGE)
+    large.begin_from(exported)
+    teacher = enlarging.Teacher(large, enlarger)
+    condition = teacher.conditions(3, 400)
+    assert torch.equal(condition, teacher.conditions(3, 400))
+    z, embedded = condition.split([128, condition.shape[1] - 128], 1)
+    shares = torch.linalg.lstsq(teacher.elder.embeddings.weight, embedded.t()).solution.t()
+    assert shares.sum(1) == pytest.approx(1.0, abs=1e-3)
+    samples, passed = shares.amax(1).split(200)
+    assert samples == pytest.approx(1.0, abs=1e-3)
+    assert passed.min() < 0.2
+    assert 0.3 < passed.median() < 0.9
+    reach = z[200:].std(1)
+    assert reach.min() < 0.4
+    assert reach.max() > 1.1
+    assert z[200:].abs().max() <= 2
 
 
 def test_a_killed_teaching_goes_on_to_the_same_weights(exported, enlarger, tmp_path, monkeypatch):

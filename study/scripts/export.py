@@ -1,6 +1,7 @@
-"""Bake a checkpoint (or, without one, an untrained network) into the files of resources/study."""
+"""Bake a checkpoint (or, without one, an untrained network) into the files that the pipeline loads."""
 
 import argparse
+import json
 import logging
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import torch
 
 from study.composing import compose_settings
 from study.exporting import export
-from study.training import Trainer
+from study.growing import first_new_layer
+from study.training import Trainer, as_config
 
 logger = logging.getLogger("export")
 
@@ -24,6 +26,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     config = compose_settings(arguments.overrides)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
+    taught_from = None
+    if arguments.checkpoint and config["train"]["teaching"]:
+        elder = json.loads((Path(config["train"]["begin_from"]) / "config.json").read_text())
+        taught_from = first_new_layer(as_config(config["generator"]), as_config(elder))
     if arguments.checkpoint:
         trainer.restore(torch.load(arguments.checkpoint, weights_only=True, map_location=trainer.device))
     export(
@@ -32,6 +38,7 @@ def main() -> None:
         config["discriminator"],
         arguments.folder,
         samples=arguments.samples,
+        taught_from=taught_from,
         steps=trainer.step,
         images=trainer.images,
         seconds=trainer.seconds,

@@ -18,7 +18,7 @@ STUDY = Path(__file__).resolve().parents[1]
 
 
 def draw_curves(table: Path, output: Path) -> None:
-    """Distance to the paired pictures, and what the discriminator says, over the images drawn."""
+    """Distance to what is to be shown, and what the discriminator says where there is one, over the images drawn."""
     with table.open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
@@ -29,17 +29,16 @@ def draw_curves(table: Path, output: Path) -> None:
         spans = (mine[max(0, i - window) : i + 1] for i in range(len(mine)))
         return [row["images"] / 1000 for row in mine], [sum(row[name] for row in span) / len(span) for span in spans]
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-    for axes, names in (
-        (left, ("pyramid", "features")),
-        (right, ("score_drawn", "score_generated", "loss_discriminator")),
-    ):
+    panels = {"distance to what is to be shown": ["pyramid", *(["features"] if judged else [])]}
+    if judged:
+        panels["discriminator"] = ["score_drawn", "score_generated", "loss_discriminator"]
+    figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.2), layout="constrained", squeeze=False)
+    for axes, (title, names) in zip(row[0], panels.items(), strict=True):
         for name in names:
             axes.plot(*smooth(name), label=name.replace("_", " "))
+        axes.set_title(title)
         axes.set_xlabel("thousand images")
         axes.legend(frameon=False)
-    left.set_title("distance to the paired picture")
-    right.set_title("discriminator")
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=90)
 
