@@ -31,6 +31,8 @@ PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
 EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
 FORWARD = 0.85  # of it that images reach which are only shown
+MAPS = 1.2e-3  # core-seconds for 10^6 numbers of an image's maps: what two demos, of 64 and 128 px, took beside that
+MAPS_PASSES = 2.5  # how often a step of an inversion goes over the maps
 STEP = 0.012  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
 UNSURE = 1.5  # a guess from one machine's figures may be too short by this factor on another
@@ -85,6 +87,24 @@ def gigaflops(architecture: dict) -> float:
         total += side**2 * inside * middle + grown**2 * (18 * middle**2 + middle * outside)
         side = grown
     return 2 * (total + side**2 * width * 27) / 1e9
+
+
+def map_millions(architecture: dict) -> float:
+    """Count what an image's forward pass writes beside its products: in a small generator as long as the products do.
+
+    Args:
+        architecture: the published configuration.
+
+    Returns:
+        10^6 numbers of the maps on the way.
+    """
+    width, side, total = architecture["channel_width"], 4, 0
+    for up, wide_in, wide_out in architecture["layers"]:
+        inside, outside = wide_in * width, wide_out * width
+        middle, grown = inside // 4, side * (2 if up else 1)
+        total += side**2 * (inside + middle) + grown**2 * (3 * middle + outside)
+        side = grown
+    return (total + side**2 * (width + 3)) / 1e6
 
 
 @cache
@@ -206,7 +226,7 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
     five are disturbed where an installation has just ended; and UNSURE times as long.
     """
     architecture, base = asdict(read_config(plan.base["generator"]["config"])), plan.base
-    work, video = gigaflops(architecture), plan.base["video"]
+    work, written, video = gigaflops(architecture), map_millions(architecture), plan.base["video"]
     frames = video["fps"] * (video["seconds"] * (1 + video["loop"]) + 2 * video["hold"])
     trajectories = len(plan.settings) * len(plan.seeds)
     shown = min(3, trajectories / max(1, len(plan.films)))  # by a film that no other has shown
@@ -228,7 +248,7 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
         slower = REFERENCE / speed
         seconds = {rule: slower * own for rule, own in JOBS.items()} | {"other": slower * TINY}
         for rule, count in images.items():
-            seconds[rule] += count * work / (speed * FORWARD)
+            seconds[rule] += count * (work / (speed * FORWARD) + slower * written * MAPS)
         for rule, count in megapixels.items():
             seconds[rule] += slower * count * MEGAPIXEL[rule]
         together = trajectories / max(1, batches)
@@ -249,7 +269,8 @@ def step_core_seconds(architecture: dict, lpips: bool, seeds: float, speed: floa
         speed: a core's, as `machine_gigaflops` measures it.
     """
     work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if lpips else 1)
-    return seeds * work / (speed * EFFICIENCY) + STEP * REFERENCE / speed
+    beside = map_millions(architecture) * MAPS_PASSES * MAPS * REFERENCE
+    return seeds * (work / EFFICIENCY + beside) / speed + STEP * REFERENCE / speed
 
 
 def duration_range(seconds: Range) -> str:
@@ -369,7 +390,7 @@ def closing_lines(plan: Plan) -> list[str]:
     if not page.is_file():
         return lines
     lines.append(f"page: {page}")
-    if plan.base["generator"]["name"] == "study":
+    if plan.base["generator"]["name"] in ("study", "study64"):
         lines += towards_biggan(plan)
     return lines
 
