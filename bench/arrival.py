@@ -2,11 +2,11 @@
 
     python bench/arrival.py --picture wanderer.jpg --backbone squeezenet1_1-b8a52dc0.pth
 
-The study generator, LPIPS, eight starts. Plain inverts one after another as the packages' users write it: Adam at
-constant rates, float32; once at the rates that such tools come with, once at ours. Ours inverts them together, with the
-optimizer of config/ and what the inversion job itself decides (micro-batches, compilation), loading included; once with
-the defaults, once with latent.classes=embedding lr=0.1, from the same pictures. Plain's mark is its loss after the last
-step: each seed's own, and the mean of all.
+The embedded generator at 64 px, LPIPS, eight starts. Plain inverts one after another as the packages' users write it:
+Adam at constant rates, float32; once at the rates that such tools come with, once at ours. Ours inverts them together,
+with the optimizer of config/ and what the inversion job itself decides (micro-batches, compilation), loading included;
+once with the defaults, once with latent.classes=embedding lr=0.1, from the same pictures. Plain's mark is its loss
+after the last step: each seed's own, and the mean of all.
 """
 
 import argparse

@@ -4,8 +4,8 @@
     python bench/inversion.py --losses l2 lpips --backbone squeezenet1_1-b8a52dc0.pth
 
 All contestants of a table run in this process, in turns. Rows with fewer than three repeats are left out and named.
-bfloat16 is timed where the device has units for it. --quick takes two or three minutes: the study generator, l2, and
-nothing compiled. LPIPS is timed where --backbone names torchvision's SqueezeNet 1.1.
+bfloat16 is timed where the device has units for it. --quick takes two or three minutes: study (generator=study64), l2,
+and nothing compiled. LPIPS is timed where --backbone names torchvision's SqueezeNet 1.1.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from measuring import generator_flop, interleave, loss_flop, matrix_peak, peak_m
 
 logger = logging.getLogger("bench")
 
-STUDY = ROOT / "resources" / "study"
+STUDY = ROOT / "resources" / "study64"
 BIG = ROOT / "resources" / "biggan"
 
 
@@ -60,7 +60,7 @@ def cases(size: str, device: str, *, quick: bool = False) -> list[Case]:
 
 
 def read_generator(size: str) -> tuple[GeneratorConfig, dict[str, torch.Tensor]]:
-    """The study with its own weights, or a big architecture with seeded ones."""
+    """The embedded generator at 64 px with its own weights, or a big architecture with seeded ones."""
     if size == "study":
         config = read_config(STUDY / "config.json")
         return config, read_weights(STUDY / "generator.safetensors", config)

@@ -361,7 +361,8 @@ class Bench:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--generator", type=Path, default=ROOT / "resources" / "study", help="config.json and weights")
+    parser.add_argument("--generator", type=Path, default=ROOT / "resources" / "study64",
+                        help="folder of config.json and weights")  # fmt: skip
     parser.add_argument("--picture", type=Path, help="a painting as a target")
     parser.add_argument("--backbone", type=Path, required=True, help="torchvision's weights of squeezenet1_1")
     parser.add_argument("--second", type=Path, help="torchvision's weights of another LPIPS net, as a metric")

@@ -224,7 +224,7 @@ def test_the_targets_side_is_computed_once(perceptual):
         ({"l3": 1}, "unknown term l3; known are l1, l2"),
         ({}, "has no terms"),
         ({"lpips": 1}, "needs a perceptual network"),
-        ({"discriminator": 1}, "only the study generator"),
+        ({"discriminator": 1}, "only the embedded generators"),
     ],
 )
 def test_wrong_configurations_are_one_line(terms, pattern):

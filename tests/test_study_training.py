@@ -522,7 +522,7 @@ def test_the_discriminator_comes_back_as_it_was_saved(tmp_path):
 
 def test_the_embedded_statistics_are_those_of_the_embedded_weights():
     """Rows of truncation statistics, stored and computed anew from other samples."""
-    folder = ROOT / "resources" / "study"
+    folder = ROOT / "resources" / "study64"
     state = {name: tensor.float() for name, tensor in load_file(folder / "generator.safetensors").items()}
     generator = networks.TrainableGenerator(json.loads((folder / "config.json").read_text())).eval()
     generator.load_state_dict(state)
@@ -538,10 +538,36 @@ def test_the_embedded_statistics_are_those_of_the_embedded_weights():
     assert all((table[10] - table[50]).abs().sum() > 0 for table in tables[1:]), "the rows are copies of one"
 
 
-def test_the_embedded_files_are_small_and_named():
-    folder = ROOT / "resources" / "study"
-    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 12e6
+@pytest.mark.parametrize("name", ["study", "study64"])
+def test_the_embedded_files_are_small_and_named(name):
+    folder = ROOT / "resources" / name
+    assert 0 < sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 12e6
+    assert (folder / "generator.safetensors").stat().st_size <= (6e6 if name == "study64" else 7e6)
     assert json.loads((folder / "classes.json").read_text()) == painter.CLASSES
+
+
+@pytest.mark.parametrize("truncation", [1.0, 0.6, 0.3])
+def test_the_embedded_generator_shows_the_pictures_of_the_old_one_larger_and_sharper(truncation):
+    small, large = (measuring.load(ROOT / "resources" / name, truncation) for name in ("study64", "study"))
+    labels = measuring.even_labels(32, 16)
+    a, b = (measuring.sample(generator, labels, seed=8) for generator in (small, large))
+    assert a.shape == (32, 3, 64, 64)
+    assert b.shape == (32, 3, 128, 128)
+    reduced = F.avg_pool2d(b, 2)
+    apart = (reduced - a).abs().mean((1, 2, 3))
+    assert apart.max() < 0.3 * (reduced - a.roll(1, 0)).abs().mean(), "another picture"
+    cubic = F.interpolate(a, scale_factor=2, mode="bicubic")
+    assert b.diff(dim=3).abs().mean() > 1.05 * cubic.diff(dim=3).abs().mean(), "no sharper than enlarged by a cubic"
+
+
+@pytest.mark.slow
+def test_the_pipeline_inverts_in_the_old_generator_too(tmp_path):
+    given = ["generator=study64", "loss=l2,discriminator", "steps=3", "seeds=2", "name=smaller"]
+    command = [str(SNAKEMAKE), "-s", str(ROOT / "Snakefile"), "--cores", "2", "--config", *given, "hydra=films={}"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    sheets = sorted((tmp_path / "results/smaller").glob("*/montage.png"))
+    assert [sheet.parent.name for sheet in sheets] == ["loss~discriminator+lr~0.4", "loss~l2+lr~0.4"]
+    assert read_config(ROOT / "resources/study64/config.json").output_dim == 64
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,10 @@ def test_an_experiment_gives_its_name_however_it_is_chosen(root):
         ({"hydra": "optimizer.beta1=1.5"}, "optimizer.beta1=1.5"),
         ({"hydra": "~loss"}, "cannot be deleted"),
         ({"experiment": "wandrer"}, r"did you mean wanderer\?"),
-        ({"generator": "biggan-deep-128", "loss": "discriminator"}, "the discriminator belongs to the study generator"),
+        (
+            {"generator": "biggan-deep-128", "loss": "discriminator"},
+            "the discriminator belongs to the embedded",
+        ),
         ({"hydra": "'films.odd={vary: sed}'"}, "films.odd.vary=sed"),
     ],
 )

@@ -242,7 +242,7 @@ def _lpips_term(target: Tensor, perceptual: Perceptual | None) -> Term:
 def _discriminator_term(target: Tensor, discriminator: Any) -> Term:
     """The mean absolute difference of every map, relative to that map's mean size at the target; averaged over maps."""
     if discriminator is None:
-        raise UserError("loss discriminator: only the study generator brings its discriminator; choose generator=study")
+        raise UserError("loss discriminator: only the embedded generators bring one; choose generator=study or study64")
     features = discriminator.features(target)
     scales = [1 / feature.abs().mean().clamp_min(1e-6) for feature in features]
 

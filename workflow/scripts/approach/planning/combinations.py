@@ -13,7 +13,7 @@ def check_combination(config: dict) -> None:
     """
     if "discriminator" in config["loss"]["terms"] and config["generator"]["discriminator"] is None:
         raise UserError(
-            f"loss={config['loss']['name']}: the discriminator belongs to the study generator, and "
+            f"loss={config['loss']['name']}: the discriminator belongs to the embedded generators, and "
             f"generator={config['generator']['name']} has none; take another loss, or generator=study"
         )
     for section in ("panorama", "passes"):

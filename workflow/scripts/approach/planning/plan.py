@@ -43,7 +43,7 @@ class Setting:
     batches: dict = field(default_factory=dict)
 
 
-SMALL = 64  # pixels of an image's side
+SMALL = 128 * 128 * 16  # a generator is small up to so many numbers in its last map
 TOGETHER = 16  # seeds
 SCREENS = ("left", "centre", "right", "wide")
 EXHIBITION_FILES = [f"{screen}.{form}" for screen in SCREENS for form in ("mov", "mp4")]
@@ -464,8 +464,9 @@ def discriminator_files(config: dict) -> dict[str, str]:
 
 
 def image_threads(architecture: Path | str) -> int:
-    """Threads of a job that makes images: one where they are small, since two would wait for each other."""
-    return 1 if read_config(architecture).output_dim <= SMALL else 2
+    """Threads of a job that makes images: one for a small generator, in which two would wait for each other."""
+    config = read_config(architecture)
+    return 1 if config.output_dim**2 * config.channel_width <= SMALL else 2
 
 
 def seeds_together(config: dict) -> int:

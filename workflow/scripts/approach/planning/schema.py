@@ -330,7 +330,10 @@ class Config(Section):
         "auto (cuda, then mps, then cpu), cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
     threads: int | None = key(
-        "torch's threads in an inversion job; null: 2, or 1 for images of at most 64 px", "threads", ge=1, le=1024
+        "torch's threads in an inversion job; null: 2, or 1 for a small generator, such as the embedded ones",
+        "threads",
+        ge=1,
+        le=1024,
     )
     precision: Literal["float32", "tf32", "bf16", "float64"] = key("arithmetic of an inversion's generator and loss")
     compile: Literal["auto", "always", "never"] = key(
