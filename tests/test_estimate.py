@@ -1,12 +1,14 @@
 """What a run says of its cost: from measurements, which are faked here."""
 
 import os
+from dataclasses import asdict
 
 import pytest
 
+from approach.biggan.config import read_config
 from approach.planning import estimate
 from approach.planning.estimate import Job
-from approach.planning.plan import make_plan
+from approach.planning.plan import image_threads, make_plan
 
 TABLE = "s\th:m:s\tmax_rss\n{}\t0:01:00\t100.0\n"
 
@@ -46,6 +48,28 @@ def test_bytes_that_are_no_text_are_ignored(tmp_path):
     (tmp_path / "0.tsv").write_bytes(b"s\n\xff\xfe\n")
     assert estimate.benchmark_seconds(tmp_path / "0.tsv") is None
     assert estimate.benchmark_seconds(tmp_path / "absent.tsv") is None
+
+
+def test_work_and_maps_are_counted_block_by_block():
+    """One block from 4 to 8 px: 8 channels in, 2 within, 4 out."""
+    one = {"channel_width": 4, "output_dim": 8, "layers": [[True, 2, 1]]}
+    assert list(estimate.block_sizes(one)) == [(16, 64, 8, 2, 4)]
+    assert estimate.gigaflops(one) == pytest.approx(2 * (16 * 8 * 2 + 64 * (18 * 4 + 2 * 4) + 64 * 4 * 27) / 1e9)
+    assert estimate.map_millions(one) == pytest.approx((16 * (8 + 2) + 64 * (3 * 2 + 4) + 64 * (4 + 3)) / 1e6)
+
+
+def test_a_step_at_128_px_takes_more_than_its_products_do(root):
+    """Measured: 2.4 times as long as at 64 px, with 2.1 times the multiplications (27 November 2026)."""
+    large, small = (asdict(read_config(root / f"resources/{name}/config.json")) for name in ("study", "study64"))
+    each = [estimate.step_core_seconds(architecture, False, 100, 95.0) for architecture in (large, small)]
+    assert each[0] / each[1] == pytest.approx(2.4, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "threads"), [("study/config", 1), ("study64/config", 1), ("biggan/biggan-deep-128", 2)]
+)
+def test_a_small_generator_takes_one_thread(root, name, threads):
+    assert image_threads(root / "resources" / f"{name}.json") == threads
 
 
 def test_past_inversions_give_the_time(plan, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pytorch_pretrained_biggan import BigGAN, BigGANConfig
@@ -24,6 +25,7 @@ from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.errors import UserError
 from approach.losses.discriminator import Discriminator, load_discriminator
+from approach.sources import sha256_of
 from study import exporting, measuring, networks, painter, training
 from study.composing import compose_settings
 
@@ -568,7 +570,8 @@ def test_the_pipeline_inverts_in_the_old_generator_too(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     sheets = sorted((tmp_path / "results/smaller").glob("*/montage.png"))
     assert [sheet.parent.name for sheet in sheets] == ["loss~discriminator+lr~0.4", "loss~l2+lr~0.4"]
-    assert read_config(ROOT / "resources/study64/config.json").output_dim == 64
+    record = yaml.safe_load((tmp_path / "results/smaller/experiment.yaml").read_text())
+    assert record["sha256"]["weights"] == sha256_of(ROOT / "resources/study64/generator.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import shlex
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ PASSES = 2  # a backward pass to the latents alone costs about a forward one
 LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
 EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
 FORWARD = 0.85  # of it that images reach which are only shown
-MAPS = 1.2e-3  # core-seconds for 10^6 numbers of an image's maps: what two demos, of 64 and 128 px, took beside that
+MAPS = 1.2e-3  # core-seconds beside the products for 10^6 numbers of an image's maps, from demos of 64 and 128 px
 MAPS_PASSES = 2.5  # how often a step of an inversion goes over the maps
 STEP = 0.012  # core-seconds of a step beside its products, however many seeds it has
 LOOKS = 5  # times that the machine's speed is measured
@@ -71,6 +71,15 @@ class Job(NamedTuple):
     cores: int = 1
 
 
+def block_sizes(architecture: dict) -> Iterator[tuple[int, int, int, int, int]]:
+    """Of each block: pixels of a map that it takes and of one that it gives; channels it takes, has within, gives."""
+    width, side = architecture["channel_width"], 4
+    for up, wide_in, wide_out in architecture["layers"]:
+        grown = side * (2 if up else 1)
+        yield side**2, grown**2, wide_in * width, wide_in * width // 4, wide_out * width
+        side = grown
+
+
 def gigaflops(architecture: dict) -> float:
     """Count the work of a generator.
 
@@ -80,31 +89,27 @@ def gigaflops(architecture: dict) -> float:
     Returns:
         Multiplications and additions of one image's forward pass, in 10^9.
     """
-    width, side, total = architecture["channel_width"], 4, 0.0
-    for up, wide_in, wide_out in architecture["layers"]:
-        inside, outside = wide_in * width, wide_out * width
-        middle, grown = inside // 4, side * (2 if up else 1)
-        total += side**2 * inside * middle + grown**2 * (18 * middle**2 + middle * outside)
-        side = grown
-    return 2 * (total + side**2 * width * 27) / 1e9
+    total = sum(
+        taken * inside * middle + given * (18 * middle**2 + middle * outside)
+        for taken, given, inside, middle, outside in block_sizes(architecture)
+    )
+    return 2 * (total + architecture["output_dim"] ** 2 * architecture["channel_width"] * 27) / 1e9
 
 
 def map_millions(architecture: dict) -> float:
-    """Count what an image's forward pass writes beside its products: in a small generator as long as the products do.
+    """Count what the layers of a generator write: in a small one, writing takes as long as the multiplications.
 
     Args:
         architecture: the published configuration.
 
     Returns:
-        10^6 numbers of the maps on the way.
+        Numbers in all maps of one image's forward pass, in 10^6.
     """
-    width, side, total = architecture["channel_width"], 4, 0
-    for up, wide_in, wide_out in architecture["layers"]:
-        inside, outside = wide_in * width, wide_out * width
-        middle, grown = inside // 4, side * (2 if up else 1)
-        total += side**2 * (inside + middle) + grown**2 * (3 * middle + outside)
-        side = grown
-    return (total + side**2 * (width + 3)) / 1e6
+    total = sum(
+        taken * (inside + middle) + given * (3 * middle + outside)
+        for taken, given, inside, middle, outside in block_sizes(architecture)
+    )
+    return (total + architecture["output_dim"] ** 2 * (architecture["channel_width"] + 3)) / 1e6
 
 
 @cache
