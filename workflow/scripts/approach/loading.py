@@ -7,19 +7,21 @@ import torch
 from approach.biggan.config import read_config
 from approach.biggan.format import read_weights
 from approach.biggan.generator import Generator, load_generator
-from approach.biggan.precision import make_deterministic, set_matrix_precision
+from approach.biggan.precision import keep_memory, make_deterministic, set_matrix_precision
 from approach.losses.perceptual import Perceptual
 
 
 def open_generator(files: Mapping[str, str], truncation: float, device: torch.device | str) -> Generator:
     """Open the generator from input files `architecture` and `weights`, in float32, which then holds for the process.
 
-    Left to itself PyTorch computes convolutions on NVIDIA GPUs in TF32, ten bits exact.
+    Left to itself PyTorch computes convolutions on NVIDIA GPUs in TF32, ten bits exact. The process also keeps the
+    memory of one chunk of images for the next.
 
     Raises:
         UserError: a file is missing, or is no BigGAN's.
     """
     _compute_exactly(device)
+    keep_memory()
     architecture = read_config(files["architecture"])
     weights = read_weights(files["weights"], architecture)
     return load_generator(weights, architecture, truncation=truncation, device=device)
