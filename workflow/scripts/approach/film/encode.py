@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -212,7 +213,7 @@ def encode_triptych(
         log_file: where ffmpeg's words go.
 
     Returns:
-        What was read back (`probe.read_film`) of each channel and of the triptych.
+        What was read back (`probe.read_film`, without decoding) of each channel and of the triptych.
     """
     pixels, size, gap = options_of(codec, fps)["pix_fmt"], look["size"], look.get("gap", 0)
     pictures = [picture.split() for picture in _pictures(sources, count, look, pixels, 1)]
@@ -231,7 +232,7 @@ def encode_triptych(
     films += [(together, triptych, canvas)]
     # One thread a film: ffmpeg encodes them side by side, and half of all pixels are the triptych's.
     planned = [_planned(*film, fps=fps, count=count, codec=codec, threads=1) for film in films]
-    return _run(planned, feed=feed, log_file=log_file)
+    return _run(planned, feed=feed, log_file=log_file, decode=False)  # which would take a fifth of the time
 
 
 def _pictures(sources: Sequence[Path], count: int, look: dict, pixels: str, threads: int) -> list:
@@ -431,7 +432,9 @@ def _counted(strips: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
         raise ValueError(f"{given} caption strips for {count} frames")
 
 
-def _run(films: Sequence[Planned], *, feed: Iterable[np.ndarray] | None, log_file: Path | None) -> list[dict]:
+def _run(
+    films: Sequence[Planned], *, feed: Iterable[np.ndarray] | None, log_file: Path | None, decode: bool = True
+) -> list[dict]:
     """Run ffmpeg into temporary files beside the outputs, feed it, read the files back, and only then name them."""
     partials, nodes = [], []
     for film in films:
@@ -453,7 +456,7 @@ def _run(films: Sequence[Planned], *, feed: Iterable[np.ndarray] | None, log_fil
             names = ", ".join(str(film.output) for film in films)
             raise UserError(f"ffmpeg could not write {names} (exit code {status}): {_last_words(log_file)}")
         with ThreadPoolExecutor() as readers:  # decoding leaves Python alone
-            found = list(readers.map(read_film, partials))
+            found = list(readers.map(read_film, partials, repeat(decode)))
         for film, read in zip(films, found, strict=True):
             if differs := mismatch(read, **film.wanted):
                 raise UserError(
