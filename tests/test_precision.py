@@ -1,6 +1,10 @@
 """Precision and compilation: what they may change, and what they must not."""
 
 import dataclasses
+import os
+import platform
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -21,6 +25,7 @@ from approach.losses.losses import LossValues
 from approach.planning.identity import inversion_config
 from approach.planning.plan import make_plan
 from helpers.generators import latents, ours, pictures_and_gradients, write_config
+from helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +189,22 @@ def test_the_c_library_is_told_to_keep_memory_and_to_return_it(monkeypatch):
     assert not precision.keep_memory(True)
     monkeypatch.setattr(precision.sys, "platform", "darwin")
     assert not precision.keep_memory(True)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_an_opened_generator_keeps_the_memory_of_its_images_for_the_next():
+    lines = ["import resource, torch", "from approach.loading import open_generator"]
+    lines += [f"folder = {str(ROOT / 'resources' / 'study')!r}"]
+    lines += ["files = dict(architecture=folder + '/config.json', weights=folder + '/generator.safetensors')"]
+    lines += ["generator = open_generator(files, 0.6, 'cpu')", "with torch.inference_mode():"]
+    lines += ["    for _ in range(3):", "        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt"]
+    lines += ["        generator(torch.zeros(8, 256))"]
+    lines += ["        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
+    command = [sys.executable, "-c", "\n".join(lines)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+    # a map of eight images has 8,192 pages, and there are several of them
+    assert int(found[0]) > 8192 > 10 * int(found[2])
 
 
 def test_an_evaluation_is_a_forward_and_a_backward_pass(tiny):

@@ -41,10 +41,10 @@ def works_in(folder: Path, processes: Iterable[psutil.Process], own: set[int]) -
 
 
 def leave_soon() -> None:
-    """Spare this process, a Snakemake with nothing left to do, more than a second between its last word and its end.
+    """Spare this process, a Snakemake with nothing left to do, the seconds between its last word and its end.
 
-    Each job that it began left a timer, a second long, that would have it look for more jobs; Python waits for those.
-    And before it ends it would look once more through all that it remembers for what may be forgotten.
+    Each job that it began left a timer that would have it look for more jobs (after the profile's timespan); Python
+    waits for those. And before it ends it would look once more through all that it remembers for what may be forgotten.
     """
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
