@@ -13,6 +13,7 @@ import torch
 import yaml
 from pytorch_pretrained_biggan import BigGANConfig
 
+from approach import loading
 from approach.biggan import precision
 from approach.biggan.config import GeneratorConfig, read_config
 from approach.biggan.convolutions import FixedConv
@@ -204,6 +205,18 @@ def test_an_opened_generator_keeps_the_memory_of_its_images_for_the_next():
     command = [sys.executable, "-c", "\n".join(lines)]
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
     assert int(found[2]) < 800  # a map of eight images has 8,192 pages, and there are several of them
+
+
+@pytest.mark.parametrize(("folder", "kept"), [("study", True), ("biggan", False)])
+def test_only_a_small_generator_keeps_memory(monkeypatch, folder, kept):
+    asked = []
+    monkeypatch.setattr(loading, "keep_memory", lambda: asked.append(True))
+    monkeypatch.setattr(loading, "read_weights", lambda *given: {})
+    monkeypatch.setattr(loading, "load_generator", lambda *given, **named: None)
+    name = "config" if folder == "study" else "biggan-deep-128"
+    files = {"architecture": str(ROOT / "resources" / folder / f"{name}.json"), "weights": "any"}
+    loading.open_generator(files, 0.4, "cpu")
+    assert bool(asked) is kept
 
 
 def test_an_evaluation_is_a_forward_and_a_backward_pass(tiny):

@@ -18,6 +18,9 @@ MOST = {
 }
 
 
+SMALL = 128 * 128 * 16  # numbers in the last map
+
+
 @dataclass(frozen=True)
 class GeneratorConfig:
     """The fields of the published JSON configuration.
@@ -35,6 +38,11 @@ class GeneratorConfig:
     attention_layer_position: int
     eps: float
     n_stats: int
+
+    @property
+    def small(self) -> bool:
+        """Whether its work is between the products and its maps take little memory, as the embedded ones' are."""
+        return self.output_dim**2 * self.channel_width <= SMALL
 
 
 def read_config(path: str | Path) -> GeneratorConfig:

@@ -43,7 +43,6 @@ class Setting:
     batches: dict = field(default_factory=dict)
 
 
-SMALL = 128 * 128 * 16  # a generator is small up to so many numbers in its last map
 TOGETHER = 16  # seeds
 SCREENS = ("left", "centre", "right", "wide")
 EXHIBITION_FILES = [f"{screen}.{form}" for screen in SCREENS for form in ("mov", "mp4")]
@@ -465,8 +464,7 @@ def discriminator_files(config: dict) -> dict[str, str]:
 
 def image_threads(architecture: Path | str) -> int:
     """Threads of a job that makes images: one for a small generator, in which two would wait for each other."""
-    config = read_config(architecture)
-    return 1 if config.output_dim**2 * config.channel_width <= SMALL else 2
+    return 1 if read_config(architecture).small else 2
 
 
 def seeds_together(config: dict) -> int:
