@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+import pairs_report
 import search
 import search_report
 import searchers
@@ -186,3 +188,20 @@ def test_what_is_done_is_not_done_again(folder, backbones, tmp_path, monkeypatch
     search.main([*words[:-1], str(other), "--merge", str(tmp_path / "search.csv")])
     with other.open(newline="") as file:
         assert list(csv.DictReader(file)) == table.rows()
+
+
+def test_pairs_are_of_the_same_target_and_run(tmp_path, capsys):
+    rows = [("old", "a", run, 300, 1.0) for run in range(4)] + [("old", "b", run, 300, 2.0) for run in range(4)]
+    rows += [("new", "a", run, 300, value) for run, value in enumerate([0.2, 0.5, 0.5, 2.0])]
+    rows += [("new", "b", 0, 300, 1.5), ("new", "b", 1, 100, 9.0), ("old", "a", 0, 100, 9.0)]
+    columns = ["method", "target", "run", "budget", "objective"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "rows.csv", index=False)
+    pairs_report.main([str(tmp_path / "rows.csv"), "old", "new"])
+    _, _, whole, first, second = capsys.readouterr().out.splitlines()
+    assert whole.startswith("| all | 0.50 (") and whole.endswith(" | 1 of 5 |")
+    assert re.search(r"^\| a \| 0\.50 \(0\.20 to .*\) \| 0\.50 \(0\.20 to 2\.00\) \| 1 of 4 \|$", first)
+    assert second == "| b | 0.75 (0.75 to 0.75) | 0.75 (0.75 to 0.75) | 0 of 1 |"
+    pairs_report.main([str(tmp_path / "rows.csv"), "old", "new", "--targets", "b"])
+    assert "| all | 0.75 (0.75 to 0.75) | 0.75 (0.75 to 0.75) | 0 of 1 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='no rows of "newer" at 300 units; there are "old", "new"'):
+        pairs_report.main([str(tmp_path / "rows.csv"), "old", "newer"])
