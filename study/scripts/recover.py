@@ -6,8 +6,10 @@ import logging
 from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor
 
+from approach.biggan.generator import Generator
 from approach.inversion.descent import State, columns, descend
 from approach.inversion.starts import Latents
 from approach.losses.losses import LossValues
@@ -18,17 +20,6 @@ from study.painter import normal
 from study.sheets import save_grid
 
 TERMS = {"l1": 1.0, "lpips": 1.0}
-OPTIMIZER = {
-    "lr": 0.05,
-    "class_lr_ratio": 1.0,
-    "kind": "adam",
-    "beta1": 0.9,
-    "beta2": 0.99,
-    "eps": 1e-8,
-    "warmup": 0.05,
-    "decay": 0.25,
-    "bound": "clamp",
-}
 TRIES = 32  # random starts, of which descent takes the nearest
 
 logger = logging.getLogger("recover")
@@ -41,8 +32,13 @@ def picture_tensor(path: Path, size: int) -> Tensor:
     return pixels.permute(2, 0, 1) / 127.5 - 1
 
 
-def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Descend towards targets [N, 3, S, S], each from the nearest of a few random starts; arrivals and starts."""
+def approach(
+    generator: Generator, perceptual: Perceptual, targets: Tensor, steps: int, optimizer: dict, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Descend towards targets [N, 3, S, S], each from the nearest of a few random starts; arrivals and starts.
+
+    optimizer: the pipeline's settings of that name.
+    """
     n, classes = len(targets), generator.config.num_classes
     dice = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -75,7 +71,7 @@ def approach(generator, perceptual: Perceptual, targets: Tensor, steps: int, see
         state,
         list(range(n)),
         steps=steps,
-        optimizer=OPTIMIZER,
+        optimizer=optimizer,
         temperature=1.0,
         truncation=1.0,
         micro_batch=n,
@@ -91,6 +87,7 @@ def main() -> None:
     parser.add_argument("--squeezenet", type=Path, required=True)
     parser.add_argument("--painting", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--optimizer", type=Path, required=True, help="YAML of the pipeline's optimizer settings")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True)
@@ -98,6 +95,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     generator = load(arguments.generator)
     perceptual = Perceptual("squeeze", arguments.squeezenet)
+    optimizer = yaml.safe_load(arguments.optimizer.read_text())
     classes, n = generator.config.num_classes, arguments.count
 
     labels = torch.arange(n) % classes
@@ -105,9 +103,9 @@ def main() -> None:
     crowd_labels = even_labels(40 * classes, classes)
     crowd = pair_distances(sample(generator, crowd_labels, seed=78), crowd_labels, perceptual, 20)
     fifth = crowd.quantile(0.05, dim=1)[labels]
-    found, starts = approach(generator, perceptual, targets, arguments.steps, seed=79)
+    found, starts = approach(generator, perceptual, targets, arguments.steps, optimizer, seed=79)
     painting = picture_tensor(arguments.painting, generator.image_size).expand(n, -1, -1, -1)
-    arrived, from_where = approach(generator, perceptual, painting, arguments.steps, seed=80)
+    arrived, from_where = approach(generator, perceptual, painting, arguments.steps, optimizer, seed=80)
     with torch.no_grad():
         distance = perceptual.distance(found, targets)
         far = perceptual.distance(arrived, painting)
