@@ -123,6 +123,12 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return (answers == labels).double().mean().item()
 
 
+@torch.no_grad()
+def class_features(model: nn.Module, images: Tensor) -> Tensor:
+    """What a classifier sees before it decides, [N, 384]."""
+    return torch.cat([model[:-1](part) for part in images.split(200)])
+
+
 def colour_classifier(classes: int) -> nn.Module:
     """A classifier that sees nothing but an image's mean colour."""
     mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,8 +1,10 @@
 """Measure the exported generator against drawn pictures; the figures go into a JSON file."""
 
 import argparse
+import functools
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +16,7 @@ from study.measuring import (
     SqueezeFeatures,
     accuracy,
     blur,
+    class_features,
     classifier,
     colour_classifier,
     drawn,
@@ -30,14 +33,16 @@ REDUCED = 64  # px, at which larger samples are measured once more, to stand bes
 logger = logging.getLogger("measure")
 
 
-def ladder(squeeze: SqueezeFeatures, samples: Tensor, untrained: Tensor, pictures: Tensor, others: Tensor) -> dict:
+def ladder(
+    features_of: Callable[[Tensor], Tensor], samples: Tensor, untrained: Tensor, pictures: Tensor, others: Tensor
+) -> dict:
     """Frechet distances to held-out pictures: of samples, of other pictures, sharp and blurred, of an untrained net."""
-    ideal = squeeze(others)
+    ideal = features_of(others)
     features = {
-        "samples": squeeze(samples),
-        "drawn": squeeze(pictures),
-        "untrained": squeeze(untrained),
-        **{f"blurred {sigma} px": squeeze(blur(pictures, sigma)) for sigma in (0.5, 1.0, 2.0)},
+        "samples": features_of(samples),
+        "drawn": features_of(pictures),
+        "untrained": features_of(untrained),
+        **{f"blurred {sigma} px": features_of(blur(pictures, sigma)) for sigma in (0.5, 1.0, 2.0)},
     }
     return {name: frechet_distance(rung, ideal) for name, rung in features.items()}
 
@@ -79,6 +84,8 @@ def main() -> None:
         "held-out pictures by mean colour": accuracy(colours, others, other_labels),
         "samples by mean colour": accuracy(colours, samples, sample_labels),
     }
+    known = ladder(functools.partial(class_features, knowing), *sets)
+    logger.info("Frechet by the classifier's features %s", known)
     by_class = [
         accuracy(knowing, samples[sample_labels == k], sample_labels[sample_labels == k]) for k in range(classes)
     ]
@@ -93,6 +100,7 @@ def main() -> None:
     figures = {
         "frechet": frechet,
         "frechet_reduced": reduced,
+        "frechet_classifier": known,
         "recognised": recognised,
         "recognised_by_class": by_class,
         "diversity": diversity,
