@@ -9,6 +9,7 @@ answer is a function of what they see: there is nothing left to guess.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
@@ -129,6 +130,13 @@ def without_specks(images: Tensor) -> Tensor:
     return images
 
 
+def mixed_classes(z: Tensor, classes: int, dice: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What a descent passes: latents [N, z_dim] made short or long, in [-2, 2], and shares of classes, [N, classes]."""
+    count = len(z)
+    reach, spread = 0.3 + 2.7 * torch.rand(count, 1, generator=dice), 1 + 4 * torch.rand(count, 1, generator=dice)
+    return (reach * z).clamp(-2, 2), (spread * torch.randn(count, classes, generator=dice)).softmax(1)
+
+
 def falling(done: float, flat: float) -> float:
     """The share of the learning rate after a part `done` of the time: all of it for `flat`, then a half cosine."""
     return 1.0 if done < flat else 0.5 * (1 + math.cos(math.pi * (done - flat) / (1 - flat)))
@@ -169,6 +177,18 @@ def learn_enlarger(pictures: Tensor, settings: dict, cast: Callable[[], torch.au
     return enlarger.requires_grad_(False)
 
 
+def enlarger_of(folder: Path, pictures: Tensor, settings: dict, cast: Callable[[], torch.autocast]) -> Enlarger:
+    """The enlarger in a folder's enlarger.pt, or, where there is none yet, one that learns now and is kept there."""
+    learned = folder / "enlarger.pt"
+    if learned.exists():
+        enlarger = Enlarger(settings["channels"], settings["blocks"]).requires_grad_(False)
+        enlarger.load_state_dict(torch.load(learned, weights_only=True))
+        return enlarger.to(memory_format=torch.channels_last)
+    enlarger = learn_enlarger(pictures, settings, cast)
+    save(enlarger.state_dict(), learned)
+    return enlarger
+
+
 class Teacher:
     """What the new blocks of a grown generator are taught by: its elder, and an enlarger of the elder's samples.
 
@@ -197,10 +217,8 @@ class Teacher:
         classes = config["num_classes"]
         z = normal(dice, count, config["z_dim"], 1.0)
         pure = F.one_hot(torch.randint(classes, (count,), generator=dice), classes).float()
-        reach, spread = 0.3 + 2.7 * torch.rand(count, 1, generator=dice), 1 + 4 * torch.rand(count, 1, generator=dice)
-        mixed = (spread * torch.randn(count, classes, generator=dice)).softmax(1)
         whole = torch.arange(count).unsqueeze(1) < count // 2
-        z, shares = torch.where(whole, z, (reach * z).clamp(-2, 2)), torch.where(whole, pure, mixed)
+        z, shares = map(functools.partial(torch.where, whole), (z, pure), mixed_classes(z, classes, dice))
         return torch.cat([z, self.elder.embeddings(shares)], 1)
 
     @torch.no_grad()

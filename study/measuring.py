@@ -48,6 +48,12 @@ def drawn(shards: list[Path], count: int) -> tuple[Tensor, Tensor]:
     return images, even_labels(len(images), pictures.shape[0])
 
 
+def standardised(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as torchvision's networks want them: by the means and deviations of ImageNet's colours."""
+    mean, deviation = (images.new_tensor(x).view(1, 3, 1, 1) for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    return ((images + 1) / 2 - mean) / deviation
+
+
 class SqueezeFeatures(nn.Module):
     """SqueezeNet 1.1's last map, averaged over its places: [N, 3, S, S] in [-1, 1] to [N, 512]."""
 
@@ -64,12 +70,7 @@ class SqueezeFeatures(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Features of images, in batches."""
-        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        parts = []
-        for part in images.split(100):
-            seen = ((part + 1) / 2 - mean.view(1, 3, 1, 1)) / deviation.view(1, 3, 1, 1)
-            parts.append(self.network(seen).mean((2, 3)))
-        return torch.cat(parts)
+        return torch.cat([self.network(standardised(part)).mean((2, 3)) for part in images.split(100)])
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:

@@ -664,7 +664,7 @@ def record(trainer: Trainer, pictures: Pictures) -> dict:
         "images": trainer.images,
         "hours": trainer.seconds / 3600,
         "grown": any(group["kept"] for group in trainer.generator_optimizer.param_groups),
-        "enlarged": trainer.settings["teaching"] is not None,
+        "script": trainer.settings["script"],
         "pictures": pictures.images.shape[:2].numel(),
         "device": device if device != "cpu" else f"CPU, {os.cpu_count()} cores",
         "torch": torch.__version__,

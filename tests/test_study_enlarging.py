@@ -215,7 +215,7 @@ def test_the_script_leaves_what_the_export_reads(exported, pictures, tmp_path):
     subprocess.run([*script, *overrides], check=True, **run)
     record = json.loads((folder / "record.json").read_text())
     assert (record["steps"], record["images"], record["pictures"], record["grown"]) == (40, 320, 64, True)
-    assert record["enlarged"] is True
+    assert record["script"] == "enlarge"
     draw_curves(folder / "curves.csv", tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as drawn:
         assert np.asarray(drawn.convert("L")).std() > 5

@@ -579,6 +579,7 @@ def test_the_pipeline_inverts_in_the_old_generator_too(tmp_path):
     [
         ("{resources}/generator.safetensors", "", None),
         ("{resources}/generator.safetensors", "train=grow", "squeezenet"),
+        ("{resources}/generator.safetensors", "train=match", "squeezenet"),
         ("{work}/measures/figures.json", "", "squeezenet"),
         ("{work}/measures/recovery.json", "", "painting"),
     ],

@@ -5,10 +5,8 @@ import json
 import logging
 from pathlib import Path
 
-import torch
-
 from study.composing import compose_settings
-from study.enlarging import Enlarger, learn_enlarger, teach
+from study.enlarging import enlarger_of, teach
 from study.exporting import write
 from study.training import Pictures, Trainer, record, save
 
@@ -26,13 +24,7 @@ def main() -> None:
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     trainer.begin_from(Path(config["train"]["begin_from"]))
     pictures = Pictures(sorted(arguments.pictures))
-    settings, learned = config["train"]["enlarger"], arguments.folder / "enlarger.pt"
-    if learned.exists():  # a killed run goes on
-        enlarger = Enlarger(settings["channels"], settings["blocks"]).requires_grad_(False)
-        enlarger.load_state_dict(torch.load(learned, weights_only=True))
-    else:
-        enlarger = learn_enlarger(pictures.images.flatten(0, 1), settings, trainer.cast)
-        save(enlarger.state_dict(), learned)
+    enlarger = enlarger_of(arguments.folder, pictures.images.flatten(0, 1), config["train"]["enlarger"], trainer.cast)
     teach(trainer, enlarger, config["train"]["teaching"], arguments.folder)
     save(trainer.state(), arguments.folder / "final.pt")
     write(arguments.folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")

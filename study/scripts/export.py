@@ -27,9 +27,11 @@ def main() -> None:
     config = compose_settings(arguments.overrides)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     taught_from = None
-    if arguments.checkpoint and config["train"]["teaching"]:
+    if arguments.checkpoint and config["train"]["script"] == "enlarge":
         elder = json.loads((Path(config["train"]["begin_from"]) / "config.json").read_text())
         taught_from = first_new_layer(as_config(config["generator"]), as_config(elder))
+    if arguments.checkpoint and config["train"]["script"] == "match":
+        taught_from = 0
     if arguments.checkpoint:
         trainer.restore(torch.load(arguments.checkpoint, weights_only=True, map_location=trainer.device))
     export(
