@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+import statistics
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -198,13 +199,15 @@ def test_an_opened_generator_keeps_the_memory_of_its_images_for_the_next():
     lines += [f"folder = {str(ROOT / 'resources' / 'study')!r}"]
     lines += ["files = dict(architecture=folder + '/config.json', weights=folder + '/generator.safetensors')"]
     lines += ["generator = open_generator(files, 0.6, 'cpu')", "with torch.inference_mode():"]
-    lines += ["    for _ in range(3):", "        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt"]
+    lines += ["    for _ in range(9):", "        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt"]
     lines += ["        generator(torch.zeros(8, 256))"]
     lines += ["        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
     command = [sys.executable, "-c", "\n".join(lines)]
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
-    assert int(found[2]) < 800  # a map of eight images has 8,192 pages, and there are several of them
+    # Returned memory costs every evaluation a map of eight images, 8,192 pages, or more. Kept memory grows until the
+    # holes in it are large enough, which takes the first few evaluations and now and then a later one.
+    assert statistics.median(map(int, found[3:])) < 800
 
 
 @pytest.mark.parametrize(("folder", "kept"), [("study", True), ("biggan", False)])
