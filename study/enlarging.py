@@ -21,9 +21,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from study import growing
-from study.networks import batch_norms, iterate
+from study.networks import batch_norms, hold_norms, iterate
 from study.painter import normal
-from study.training import COLUMNS, Trainer, append_curves, as_config, pyramid_distance, save, trim_curves
+from study.training import (
+    COLUMNS,
+    Trainer,
+    append_curves,
+    as_config,
+    pyramid_distance,
+    resume,
+    save,
+    trim_curves,
+    write_checkpoint,
+)
 
 logger = logging.getLogger("enlarge")
 
@@ -203,8 +213,8 @@ class Teacher:
         self.elder, self.body = trainer.elder, trainer.generator.generator
         new, old = as_config(trainer.generator.config), as_config(self.elder.config)
         self.first = growing.first_new_layer(new, old)
-        for layer in (*batch_norms(trainer.generator), *batch_norms(self.elder)):
-            layer.still = True
+        hold_norms(trainer.generator)
+        hold_norms(self.elder)
 
     def parameters(self) -> list[nn.Parameter]:
         """Of the new blocks, the last norm and the last convolution."""
@@ -266,12 +276,9 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict, folder: Path) ->
     parameters = teacher.parameters()
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     images = torch.compile(teacher.images) if trainer.settings["compile"] else teacher.images
-    checkpoint, curves = folder / "checkpoint.pt", folder / "curves.csv"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        trainer.restore(state["trainer"])
-        optimizer.load_state_dict(state["teaching"])
-        logger.info("resumed at step %d", trainer.step)
+    curves = folder / "curves.csv"
+    if state := resume(trainer, 0, folder):
+        optimizer.load_state_dict(state)
     trim_curves(curves, trainer.step)
     begun, before = time.monotonic(), trainer.seconds
     saved = begun
@@ -302,7 +309,7 @@ def teach(trainer: Trainer, enlarger: Enlarger, settings: dict, folder: Path) ->
         if trainer.step % 100 == 0:
             logger.info("step %d images %d: loss %.4f", trainer.step, trainer.images, loss.item())
         if now - saved > trainer.settings["checkpoint_seconds"]:
-            save({"trainer": trainer.state(), "teaching": optimizer.state_dict()}, checkpoint)
+            write_checkpoint(trainer, optimizer.state_dict(), 0, folder)
             saved = now
     # The average has met no images of its own: it is exported with the statistics that the generator was taught with.
     for mine, averaged in zip(batch_norms(trainer.generator), batch_norms(trainer.average), strict=True):

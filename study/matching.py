@@ -10,7 +10,8 @@ peaks. Samples and pictures have the same latents, so that the differences of a 
 would.
 
 Between classes there are no pictures. There the generator is held to what it showed before, reduced and enlarged anew
-(study/enlarging.py), by which a weave is smoothed away.
+(study/enlarging.py), by which a weave is smoothed away; within them, where it has the picture itself to go by as well,
+it is held so more loosely.
 """
 
 from __future__ import annotations
@@ -36,9 +37,19 @@ from study.enlarging import (
     without_specks,
 )
 from study.measuring import blur, standardised
-from study.networks import TrainableGenerator, batch_norms, iterate
+from study.networks import hold_norms, iterate
 from study.painter import normal
-from study.training import COLUMNS, Pictures, Trainer, append_curves, displaced, pyramid_distance, save, trim_curves
+from study.training import (
+    COLUMNS,
+    Pictures,
+    Trainer,
+    append_curves,
+    displaced,
+    pyramid_distance,
+    resume,
+    trim_curves,
+    write_checkpoint,
+)
 
 logger = logging.getLogger("match")
 
@@ -230,18 +241,17 @@ def between_distance(a: Tensor, b: Tensor) -> Tensor:
     return pyramid_distance(a, b) + 0.25 * edges_distance(a, b) + 0.03 * (spectrum(a) - spectrum(b)).abs().mean()
 
 
-def hold_norms(*networks: TrainableGenerator) -> None:
-    """Normalise by the last row of standing statistics, as the pipeline does at truncation 1."""
-    for network in networks:
-        for layer in batch_norms(network):
-            layer.still = True
+def begin(trainer: Trainer, folder: Path) -> None:
+    """Begin from an exported generator of the same form; ValueError where something in it would be new."""
+    if trainer.begin_from(folder):
+        raise ValueError(f"{folder} has not the form of generator=: train=match goes on with one that has")
 
 
 def match(trainer: Trainer, network: nn.Sequential, enlarger: Enlarger, pictures: Pictures, folder: Path) -> dict:
     """Bring a trained generator's samples to the statistics of pictures.
 
     Args:
-        trainer: has begun from a generator of the same form. Its generator, average and counts are moved.
+        trainer: see begin. Its generator, average and counts are moved.
         network: SqueezeNet's features (measuring.SqueezeFeatures).
         enlarger: see enlarging.learn_enlarger.
         pictures: with the latents that decide them.
@@ -251,15 +261,12 @@ def match(trainer: Trainer, network: nn.Sequential, enlarger: Enlarger, pictures
         Steps, images and hours of the matching alone.
     """
     settings = trainer.settings["matching"]
-    hold_norms(trainer.generator, trainer.average)
+    hold_norms(trainer.generator)
     begun = trainer.step, trainer.images, trainer.seconds
     matcher = Matcher(trainer, network, make_lessons(trainer, network, enlarger, pictures))
-    checkpoint, curves = folder / "checkpoint.pt", folder / "curves.csv"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        trainer.restore(state["trainer"])
-        matcher.restore(state["matching"])
-        logger.info("resumed at step %d", trainer.step)
+    curves = folder / "curves.csv"
+    if state := resume(trainer, begun[0], folder):
+        matcher.restore(state)
     trim_curves(curves, trainer.step)
     saved, before = time.monotonic(), trainer.seconds
     since = saved
@@ -274,7 +281,7 @@ def match(trainer: Trainer, network: nn.Sequential, enlarger: Enlarger, pictures
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
             logger.info("step %d images %d, %.0f %% done: %s", trainer.step, trainer.images, 100 * done, told)
         if now - saved > trainer.settings["checkpoint_seconds"]:
-            save({"trainer": trainer.state(), "matching": matcher.state()}, checkpoint)
+            write_checkpoint(trainer, matcher.state(), begun[0], folder)
             saved = now
     return {
         "steps": trainer.step - begun[0],

@@ -1,7 +1,8 @@
 """The study's generator in training: the state dict and arithmetic of pytorch_pretrained_biggan.BigGAN, made to learn.
 
-It differs from the package in two ways only. Batch norm learns from the statistics of the batch (the package can but
-read stored ones), and the power iteration of the spectral norm is a step of its own, so that the forward pass compiles.
+It differs from the package in what training needs: batch norm learns from the statistics of the batch (the package can
+but read stored ones), the power iteration of the spectral norm is a step of its own, so that the forward pass compiles,
+the linear maps of z and class have a norm of their own, and the first layers can be shown alone.
 """
 
 from __future__ import annotations
@@ -262,6 +263,12 @@ def iterate(module: nn.Module, steps: int = 1) -> None:
 def batch_norms(network: nn.Module) -> list[BatchNorm]:
     """The batch norms of a network, in its order."""
     return [module for module in network.modules() if isinstance(module, BatchNorm)]
+
+
+def hold_norms(network: nn.Module) -> None:
+    """Normalise by the last row of standing statistics, as the pipeline does at truncation 1."""
+    for layer in batch_norms(network):
+        layer.still = True
 
 
 @torch.no_grad()

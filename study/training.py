@@ -12,7 +12,7 @@ the grain. Batches are small, so that in the end the generator is normalised by 
 it is used.
 
 What a step draws (pictures, z, classes) is a function of the seed and the step's number alone, so a checkpoint
-holds networks and optimisers and nothing else.
+holds networks, optimisers and counts and nothing else.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ COLUMNS = [
 
 
 PAIRED = 3  # of each four samples
+CHECKPOINT = "checkpoint.pt"  # in a training's folder
 COUNTS = ("step", "images", "seconds")
 MARGIN = 8  # px of their mirror image around compared images
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer", "head_optimizer")
@@ -137,7 +138,7 @@ def pair_off(x: Tensor) -> Tensor:
 
 
 def pyramid_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean absolute difference, averaged over four scales and the two finest bands; the finest scale counts half.
+    """Mean absolute difference, averaged over four scales, the finest of which counts half; to these come two bands.
 
     Where colours differ, an absolute difference says nothing of a weave laid over them; that of a band does.
     """
@@ -535,12 +536,15 @@ class Trainer:
         for name in COUNTS:
             setattr(self, name, state[name])
 
-    def begin_from(self, folder: Path) -> None:
+    def begin_from(self, folder: Path) -> list[str]:
         """Begin with the networks of an exported generator; what fits is taken, and the log says what is new.
 
         From a generator of the same form the count of steps, images and seconds goes on; from another it begins anew,
         with lessons in which what stands before the first new part learns slowly. The optimisers are new, and so is
         what of the discriminator is not exported: its eyes for z and for places.
+
+        Returns:
+            The names of the generator's tensors that were made new.
         """
         old = read_export(folder)
         mine, theirs = (as_config(config) for config in (self.generator.config, old.generator_config))
@@ -560,6 +564,7 @@ class Trainer:
             self.step, self.images, self.seconds = old.steps, old.images, old.seconds
         for network in (self.generator, self.average, self.discriminator):
             iterate(network, 20)
+        return new
 
     def remember(self, old: Exported) -> None:
         """Keep the generator that this one grows from beside it, where it is of another size."""
@@ -579,6 +584,37 @@ def save(state: dict, path: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def write_checkpoint(trainer: Trainer, own: dict, begun: int, folder: Path) -> None:
+    """Keep what a killed training goes on from: the trainer's state, and what its script needs beside it."""
+    script = trainer.settings["script"]
+    save({"script": script, "begun": begun, "trainer": trainer.state(), "own": own}, folder / CHECKPOINT)
+
+
+def resume(trainer: Trainer, begun: int, folder: Path) -> dict | None:
+    """Go on from a folder's checkpoint, where there is one.
+
+    Args:
+        trainer: is restored.
+        begun: the step at which this training began, as it was told to write_checkpoint.
+        folder: of the training.
+
+    Returns:
+        What the script kept beside the trainer's state; None where there is no checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is of another script's training, or of one that began from another generator.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    state = torch.load(path, weights_only=True, map_location=trainer.device)
+    if (state.get("script"), state.get("begun")) != (trainer.settings["script"], begun):
+        raise ValueError(f"{path} is of another training: remove it, or train in another folder (--config work=)")
+    trainer.restore(state["trainer"])
+    logger.info("resumed at step %d", trainer.step)
+    return state["own"]
 
 
 @torch.no_grad()
@@ -616,16 +652,12 @@ def append_curves(path: Path, trainer: Trainer, values: list[float]) -> list[flo
 def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
     """Train to the end that the configuration names; checkpoint, curves and sample sheets go into the folder."""
     settings = trainer.settings
-    checkpoint, curves = folder / "checkpoint.pt", folder / "curves.csv"
+    curves = folder / "curves.csv"
     (folder / "samples").mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        trainer.restore(torch.load(checkpoint, weights_only=True, map_location=trainer.device))
-        if settings["begin_from"]:
-            trainer.remember(read_export(Path(settings["begin_from"])))
-        logger.info("resumed at step %d", trainer.step)
-    elif settings["begin_from"]:
+    if settings["begin_from"]:
         trainer.begin_from(Path(settings["begin_from"]))
-        logger.info("begun from %s, image %d", settings["begin_from"], trainer.images)
+    # It may go on for longer after its export, whose steps are then not those that it began with.
+    resume(trainer, 0, folder)
     trim_curves(curves, trainer.step)
     begun, before = time.monotonic(), trainer.seconds
     saved = shown = begun
@@ -645,12 +677,12 @@ def train(trainer: Trainer, pictures: Pictures, folder: Path) -> None:
                     *values,
                 )
         if now - saved > settings["checkpoint_seconds"]:
-            save(trainer.state(), checkpoint)
+            write_checkpoint(trainer, {}, 0, folder)
             saved = now
         if now - shown > settings["sample_seconds"]:
             pair_sheet(trainer.averaged(), pictures, folder / "samples" / f"{trainer.step:07d}.png")
             shown = now
-    save(trainer.state(), checkpoint)
+    write_checkpoint(trainer, {}, 0, folder)
     pair_sheet(trainer.averaged(), pictures, folder / "samples" / f"{trainer.step:07d}.png")
     save(trainer.state(), folder / "final.pt")
     write(folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")

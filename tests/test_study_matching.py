@@ -14,7 +14,7 @@ from helpers.backbones import stand_in
 from helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT))
-from study import enlarging, exporting, matching, measuring, training
+from study import composing, enlarging, exporting, matching, measuring, networks, training
 from study.composing import compose_settings
 from study.scripts.measure import ladder
 
@@ -41,7 +41,7 @@ def trainer_of(*overrides):
 
 def begun(folder, *overrides):
     trainer = trainer_of(*overrides)
-    trainer.begin_from(folder)
+    matching.begin(trainer, folder)
     return trainer
 
 
@@ -100,7 +100,7 @@ def moments_apart(generator, network, pictures):
 def test_samples_come_nearer_to_the_pictures_in_the_means_of_features(exported, squeezenet, enlarger, shard, tmp_path):
     network, pictures = measuring.SqueezeFeatures(squeezenet).network, training.Pictures([shard])
     trainer = begun(exported)
-    matching.hold_norms(trainer.generator)
+    networks.hold_norms(trainer.generator)
     before = moments_apart(trainer.generator, network, pictures)
     told = run(trainer, network, enlarger, shard, tmp_path)
     assert (told["steps"], told["images"]) == (60, 960)
@@ -125,7 +125,7 @@ def test_the_measures_map_takes_no_part(squeezenet):
 def test_a_class_remembers_what_its_last_pictures_were_apart_by(exported, squeezenet, enlarger, shard):
     network = measuring.SqueezeFeatures(squeezenet).network
     trainer = begun(exported)
-    matching.hold_norms(trainer.generator)
+    networks.hold_norms(trainer.generator)
     lessons = matching.make_lessons(trainer, network, enlarger, training.Pictures([shard]))
     matcher = matching.Matcher(trainer, network, lessons)
     index = torch.arange(4)
@@ -179,6 +179,33 @@ def test_a_killed_matching_goes_on_to_the_same_weights(exported, squeezenet, enl
         assert torch.equal(tensor, other.average.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("other", ["script", "begun"])
+def test_a_checkpoint_of_another_training_is_refused(exported, other, tmp_path):
+    trainer = begun(exported)
+    training.write_checkpoint(trainer, {"met": 1}, trainer.step, tmp_path)
+    assert training.resume(trainer, trainer.step, tmp_path) == {"met": 1}
+    if other == "script":
+        trainer.settings["script"] = "enlarge"
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is of another training: remove it"):
+        training.resume(trainer, trainer.step + (other == "begun"), tmp_path)
+
+
+def test_only_a_generator_of_the_same_form_is_gone_on_with(exported):
+    wider = trainer_of("generator.channel_width=8")
+    with pytest.raises(ValueError, match=r"exported\d* has not the form of generator="):
+        matching.begin(wider, exported)
+
+
+@pytest.mark.parametrize("way", ["match", "enlarge"])
+def test_what_cannot_begin_is_refused_before_it_begins(way):
+    def refused(*overrides):
+        return composing.refusal(compose_settings([f"train={way}", *overrides])["train"])
+
+    assert refused() == "train.begin_from is null: give the folder of an exported generator"
+    assert refused("train.begin_from=f", "train.device=cuda").startswith("train.device=cuda: ")
+    assert refused("train.begin_from=f") is None
+
+
 def test_a_classifier_that_took_no_part_measures_too(shard):
     pictures, labels = measuring.drawn([shard], 96)
     knowing = measuring.fit(measuring.classifier(16), pictures, labels, epochs=4)
@@ -205,6 +232,7 @@ def test_what_was_matched_is_exported_and_its_samples_are_sought(exported, squee
     script("match", "--pictures", shard, "--folder", training_folder, "--squeezenet", squeezenet, *overrides)
     record = json.loads((training_folder / "record.json").read_text())
     assert (record["script"], record["grown"], record["steps"], record["matched"]["steps"]) == ("match", False, 15, 10)
+    assert not (training_folder / "checkpoint.pt").exists(), "the next one begins from what is exported"
     script("export", "--checkpoint", training_folder / "final.pt", "--folder", out, "--samples", 64, *overrides)
     before, after = (load_file(folder / "generator.safetensors") for folder in (exported, out))
     for name in (name for name in before if name.endswith(("running_means", "running_vars"))):

@@ -5,10 +5,10 @@ import json
 import logging
 from pathlib import Path
 
-from study.composing import compose_settings
+from study.composing import compose_settings, refusal
 from study.enlarging import enlarger_of, teach
 from study.exporting import write
-from study.training import Pictures, Trainer, record, save
+from study.training import CHECKPOINT, Pictures, Trainer, record, save
 
 
 def main() -> None:
@@ -20,6 +20,8 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     config = compose_settings(arguments.overrides)
+    if refused := refusal(config["train"]):
+        parser.error(refused)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
     trainer.begin_from(Path(config["train"]["begin_from"]))
@@ -28,6 +30,7 @@ def main() -> None:
     teach(trainer, enlarger, config["train"]["teaching"], arguments.folder)
     save(trainer.state(), arguments.folder / "final.pt")
     write(arguments.folder / "record.json", json.dumps(record(trainer, pictures), indent=2) + "\n")
+    (arguments.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

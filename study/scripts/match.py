@@ -5,12 +5,12 @@ import json
 import logging
 from pathlib import Path
 
-from study.composing import compose_settings
+from study.composing import compose_settings, refusal
 from study.enlarging import enlarger_of
 from study.exporting import write
-from study.matching import match
+from study.matching import begin, match
 from study.measuring import SqueezeFeatures
-from study.training import Pictures, Trainer, record, save
+from study.training import CHECKPOINT, Pictures, Trainer, record, save
 
 
 def main() -> None:
@@ -23,9 +23,11 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     config = compose_settings(arguments.overrides)
+    if refused := refusal(config["train"]):
+        parser.error(refused)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config["generator"], config["discriminator"], config["train"])
-    trainer.begin_from(Path(config["train"]["begin_from"]))
+    begin(trainer, Path(config["train"]["begin_from"]))
     pictures = Pictures(sorted(arguments.pictures))
     enlarger = enlarger_of(arguments.folder, pictures.images.flatten(0, 1), config["train"]["enlarger"], trainer.cast)
     network = SqueezeFeatures(arguments.squeezenet).network
@@ -33,6 +35,7 @@ def main() -> None:
     save(trainer.state(), arguments.folder / "final.pt")
     told = {**record(trainer, pictures), "matched": matched}
     write(arguments.folder / "record.json", json.dumps(told, indent=2) + "\n")
+    (arguments.folder / CHECKPOINT).unlink(missing_ok=True)  # the next one goes on from what is exported
 
 
 if __name__ == "__main__":
