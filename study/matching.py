@@ -55,12 +55,12 @@ logger = logging.getLogger("match")
 
 TAPS = (1, 4, 7, 9, 10, 11)  # SqueezeNet's maps; the twelfth measures
 WINDOW = 16  # px of the squares whose spectrum is taken
-WEIGHTS = (*(1.0 for _ in TAPS), 2.0)  # of the maps, and of the spectrum
+WEIGHTS = (0.5, 0.5, 1.0, 1.5, 1.5, 1.5, 3.0)  # of the maps, and of the spectrum
 REDUCTIONS = (1, 2)  # pictures are looked at whole and reduced by so much
 PLACES = ([0, 0], [3, 6], [8, 5], [5, 1], [1, 4], [6, 7])  # from which they are looked at, see training.displaced
 SOFT = 0.6  # px of the blur before a sample is reduced and enlarged anew
 FLAT = 0.5  # part of the matching after which its rate falls
-SECOND = 0.3  # weight of second moments beside the means
+SECOND = 0.6  # weight of second moments beside the means
 
 Views = list[list[Tensor]]  # by reduction; then each map's features, and the spectrum
 
@@ -122,7 +122,7 @@ def make_lessons(trainer: Trainer, network: nn.Sequential, enlarger: Enlarger, p
         with trainer.cast():
             images = generator(*latents).float()
             small = F.avg_pool2d(without_specks(blur(images, SOFT)), 2)
-            large = enlarger(small.contiguous(memory_format=torch.channels_last)).float()
+            large = without_specks(enlarger(small.contiguous(memory_format=torch.channels_last)).float())
         return (large.clamp(-1, 1) * 127.5 + 127.5).round().byte()
 
     def all_shown(z: Tensor, shares: Tensor) -> Tensor:
@@ -217,6 +217,7 @@ class Matcher:
         loss = settings["weight_moments"] * together + settings["weight_pairs"] * pairs
         loss = loss + settings["weight_pyramid"] * pyramid + settings["weight_between"] * between
         loss = loss + settings["weight_known"] * pyramid_distance(shown, known) + border_distance(shown, known)
+        loss = loss + settings["weight_corners"] * corners_distance(shown, known)
         gradients = torch.autograd.grad(loss, self.trainer.generator_parameters)
         return gradients, torch.stack([pyramid.detach(), pairs.detach(), together.detach()])
 
@@ -234,6 +235,12 @@ class Matcher:
         trainer.count()
         values = sum(values for _, values in answers) / len(answers)
         return dict(zip(("pyramid", "features", "means"), values.tolist(), strict=True))
+
+
+def corners_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference of the four pixels in each corner, where a generator shows specks."""
+    ends = torch.tensor([0, 1, -2, -1])
+    return (a - b)[:, :, ends[:, None], ends].abs().mean()
 
 
 def between_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -206,6 +206,14 @@ def test_what_cannot_begin_is_refused_before_it_begins(way):
     assert refused("train.begin_from=f") is None
 
 
+def test_only_the_corners_are_compared_by_their_distance():
+    images = torch.zeros(1, 3, 32, 32)
+    images[:, :, 2:-2] = images[:, :, :, 2:-2] = 1.0
+    assert matching.corners_distance(images, torch.zeros_like(images)) == 0
+    images[:, :, -1, 0] = 1.0
+    assert matching.corners_distance(images, torch.zeros_like(images)) == pytest.approx(1 / 16)
+
+
 def test_a_classifier_that_took_no_part_measures_too(shard):
     pictures, labels = measuring.drawn([shard], 96)
     knowing = measuring.fit(measuring.classifier(16), pictures, labels, epochs=4)
