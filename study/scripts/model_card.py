@@ -23,15 +23,18 @@ def draw_curves(table: Path, output: Path) -> None:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
     judged = [row for row in rows if row["loss_discriminator"]]  # the rows after the lessons
+    matched = any(row["means"] for row in rows) and not judged
 
     def smooth(name: str, window: int = 25) -> tuple[list[float], list[float]]:
-        mine = rows if name == "pyramid" else judged
+        mine = judged or rows if name != "pyramid" else rows
         spans = (mine[max(0, i - window) : i + 1] for i in range(len(mine)))
         return [row["images"] / 1000 for row in mine], [sum(row[name] for row in span) / len(span) for span in spans]
 
     panels = {"distance to what is to be shown": ["pyramid", *(["features"] if judged else [])]}
     if judged:
         panels["discriminator"] = ["score_drawn", "score_generated", "loss_discriminator"]
+    if matched:
+        panels["features"] = ["features", "means"]
     figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.2), layout="constrained", squeeze=False)
     for axes, (title, names) in zip(row[0], panels.items(), strict=True):
         for name in names:
@@ -59,7 +62,7 @@ def main() -> None:
 
     figures = json.loads(arguments.figures.read_text())
     mean = {name: sum(values) / len(values) for name, values in figures["diversity"].items()}
-    frechet = figures["frechet"]
+    frechet, reduced = figures["frechet"], figures["frechet_reduced"]
     worse = [
         name
         for name in ("drawn", "blurred 0.5 px", "blurred 1.0 px", "blurred 2.0 px")
@@ -76,9 +79,10 @@ def main() -> None:
         figures=figures,
         frechet=frechet,
         share=frechet["samples"] / frechet["untrained"],
-        rung=f"better than drawn pictures {worse[0]}"
+        share_reduced=reduced["samples"] / reduced["untrained"] if reduced else None,
+        rung=f"better than painted pictures {worse[0]}"
         if worse
-        else "beyond the last rung: worse than drawn pictures blurred 2 px",
+        else "beyond the last rung: worse than painted pictures blurred 2 px",
         diversity=mean["samples"] / mean["pictures"],
         mean=mean,
         per_class=list(zip(names, figures["recognised_by_class"], *figures["diversity"].values(), strict=True)),
