@@ -214,6 +214,20 @@ def test_only_the_corners_are_compared_by_their_distance():
     assert matching.corners_distance(images, torch.zeros_like(images)) == pytest.approx(1 / 16)
 
 
+def test_corners_weigh_in_a_step(exported, squeezenet, enlarger, shard):
+    network = measuring.SqueezeFeatures(squeezenet).network
+    trainer = begun(exported)
+    lessons = matching.make_lessons(trainer, network, enlarger, training.Pictures([shard]))
+
+    def gradients(weight):
+        trainer.settings["matching"]["weight_corners"] = weight
+        return matching.Matcher(trainer, network, lessons).part(0, 0)[0]
+
+    light, heavy = gradients(0.0), gradients(3.0)
+    assert not all(torch.equal(a, b) for a, b in zip(light, heavy, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(light, gradients(0.0), strict=True))
+
+
 def test_a_classifier_that_took_no_part_measures_too(shard):
     pictures, labels = measuring.drawn([shard], 96)
     knowing = measuring.fit(measuring.classifier(16), pictures, labels, epochs=4)
