@@ -125,6 +125,7 @@ def test_the_measures_map_takes_no_part(squeezenet):
 def test_a_class_remembers_what_its_last_pictures_were_apart_by(exported, squeezenet, enlarger, shard):
     network = measuring.SqueezeFeatures(squeezenet).network
     trainer = begun(exported)
+    trainer.settings["matching"]["memory"] = 0.8
     networks.hold_norms(trainer.generator)
     lessons = matching.make_lessons(trainer, network, enlarger, training.Pictures([shard]))
     matcher = matching.Matcher(trainer, network, lessons)
@@ -137,8 +138,7 @@ def test_a_class_remembers_what_its_last_pictures_were_apart_by(exported, squeez
     kept = matcher.apart[0][0][:, 3].clone()
     matcher.moments(lessons.pictures.images[3, index].float() / 127.5 - 1, 3, index, 1)
     assert first.item() > 0.1
-    memory = matcher.settings["memory"]
-    assert torch.allclose(matcher.apart[0][0][:, 3], memory * kept, atol=1e-2 * kept.abs().max().item())
+    assert torch.allclose(matcher.apart[0][0][:, 3], 0.8 * kept, atol=1e-2 * kept.abs().max().item())
 
 
 def test_workers_are_of_different_classes_and_steps_of_all(exported, squeezenet, enlarger, shard):

@@ -566,7 +566,8 @@ def test_the_embedded_generator_shows_the_pictures_of_the_old_one_larger_and_sha
     reduced = F.avg_pool2d(b, 2)
     apart = torch.cdist(reduced.flatten(1), a.flatten(1), p=1)
     assert apart.argmin(1).tolist() == list(range(32)), "another picture"
-    assert apart.diag().mean() < 0.25 * apart.mean()
+    assert apart.diag().mean() < 0.2 * apart.mean()
+    assert apart.diag().max() < 0.35 * apart.mean()
     cubic = F.interpolate(a, scale_factor=2, mode="bicubic")
     steep, soft = (images.diff(dim=3).square().mean() for images in (b, cubic))
     assert steep > 1.3 * soft, "edges are no steeper than enlarged by a cubic"
