@@ -27,7 +27,12 @@ OTHERS = "films.others={vary:seed,of:[3,4,5]} films.finds={vary:rank,of:[closest
 # What is given after --config: the demo; 12 trajectories with 7 films; 64 seeds with 3 films.
 EXPERIMENTS = {
     "demo": {},
-    "films": {"seeds": 6, "lr": "0.02,0.05", "hydra": f"{OTHERS} films.mine={{vary:trajectory,of:[{MEMBERS}]}}"},
+    "films": {
+        "loss": "l1-ssim",
+        "seeds": 6,
+        "lr": "0.02,0.05",
+        "hydra": f"{OTHERS} films.mine={{vary:trajectory,of:[{MEMBERS}]}}",
+    },
     "seeds": {"seeds": 64, "hydra": OTHERS},
 }
 WHOLE, SNAKEMAKE = "the whole run", "snakemake"

@@ -41,7 +41,9 @@ Written by `make docs` from `workflow/scripts/approach/planning/schema.py` and `
 
 `config/` is a Hydra tree. A folder is a choice, and each of its files is one option: `config/loss/` has `l1.yaml`,
 `ssim.yaml` and so on. `config.yaml` names the default option of each folder and holds the keys that belong to no
-folder. An experiment (`config/experiment/`) changes any of them, and what it says wins over the defaults.
+folder. An experiment (`config/experiment/`) changes any of them, and what it says wins over the defaults. So may a
+generator: unless you name others, loss and optimizer are `l1-ssim-discriminator` and `adam-norm` with the embedded
+ones, and `l1-ssim` and `adam` with all others.
 
 ## The command line
 

@@ -10,7 +10,7 @@ from approach.biggan.format import read_weights
 from approach.biggan.generator import load_generator
 from approach.biggan.sampling import truncated_normal
 from approach.inversion.adam import Adam
-from approach.inversion.descent import State, columns, descend
+from approach.inversion.descent import State, columns, descend, hold_within
 from approach.inversion.starts import Latents, sample_starts, start
 from approach.losses.losses import build_loss
 from approach.stages import rate
@@ -81,6 +81,23 @@ def test_the_loss_falls_and_every_row_is_there(tiny, target):
     assert state.last_step.tolist() == [60, 60, 60]
     assert torch.allclose(state.classes.sum(2), torch.ones(3, 61, dtype=torch.float64))
     assert (state.z.abs() <= 1.4).all()
+
+
+def test_z_gets_no_longer_than_a_drawn_one_is_on_average(tiny, target):
+    drawn = truncated_normal((1000, 128), 0.7, torch.Generator().manual_seed(1)).norm(dim=1).mean().item()
+    lengths = {
+        bound: invert_seeds(tiny, target, [0, 1], steps=40, lr=0.4, bound=bound).z[:, 1:].norm(dim=2)
+        for bound in ("norm", "clamp")
+    }
+    assert lengths["norm"].max() == pytest.approx(drawn, rel=2e-3)
+    assert lengths["clamp"].max() > 1.5 * drawn
+
+
+def test_a_z_that_is_short_is_left_alone():
+    z = torch.stack([torch.full((128,), 0.1), torch.full((128,), 1.3)])
+    hold_within(z, "norm", 0.7, [0, 1], 0)
+    assert torch.equal(z[0], torch.full((128,), 0.1))
+    torch.testing.assert_close(z[1], torch.full((128,), 0.7 * 0.8796), rtol=1e-4, atol=0)
 
 
 def test_rows_are_what_the_generator_received(tiny, target):

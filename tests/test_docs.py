@@ -77,7 +77,7 @@ def reader(tmp_path_factory):
     (folder / "results/many").mkdir(parents=True)
     places = "".join(f"{place + 1},{place}\n" for place in range(6))
     (folder / "results/many/arrivals.csv").write_text("by_closeness,seed\n" + places)
-    store(folder / "results/sketch/loss~l1-ssim+lr~0.4", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
+    store(folder / "results/sketch/loss~l1-ssim-discriminator+lr~0.4", [0, 1, 2, 3, 4, 5], steps=60, generator=weights)
     return folder
 
 

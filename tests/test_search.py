@@ -36,7 +36,10 @@ def planned(root, hydra="", **given):
 
 def test_halving_brings_what_it_needs_and_each_can_be_typed(root, folder):
     first, second = planned(root, search="halving,descent").settings.values()
-    assert (first.id, second.id) == ("loss~l1-ssim+lr~0.2+search~halving", "loss~l1-ssim+lr~0.4+search~descent")
+    assert (first.id, second.id) == (
+        "loss~l1-ssim-discriminator+lr~0.2+search~halving",
+        "loss~l1-ssim-discriminator+lr~0.4+search~descent",
+    )
     assert (first.config["steps"], second.config["steps"]) == (1050, 300)
     assert (first.config["latent"]["classes"], second.config["latent"]["classes"]) == ("embedding", "softmax")
     # The last evaluation takes no step; descent looks at eight starts, forward only.

@@ -291,7 +291,7 @@ def test_what_hydra_cannot_read_is_answered_with_a_line_that_works(root, line, k
 
 @pytest.mark.parametrize("line", ["hydra='films.mine={vary: seed}'", 'hydra="films.mine={vary: seed, of: [2,1,0]}"'])
 def test_a_film_on_the_command_line(root, line):
-    assert "mine+loss~l1-ssim+lr~0.4" in make_plan(typed_in_bash(line), root).films
+    assert "mine+loss~l1-ssim-discriminator+lr~0.4" in make_plan(typed_in_bash(line), root).films
 
 
 def test_a_film_is_removed_or_replaced_whole(root):
@@ -312,6 +312,26 @@ def test_sweeping_experiments_make_no_film_of_the_starts_of_each_setting(root, e
     assert plan.films and not none.films and not [file for file in none.final_products() if "/films/" in file]
     again = make_plan({"experiment": experiment, "hydra": "films.starts={vary: seed}"}, root)
     assert len([name for name in again.films if name.startswith("starts")]) == len(plan.settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "loss", "bound"),
+    [
+        ({}, "l1-ssim-discriminator", "norm"),
+        ({"generator": "study64"}, "l1-ssim-discriminator", "norm"),
+        ({"generator": "biggan-deep-128"}, "l1-ssim", "clamp"),
+        ({"search": "halving"}, "l1-ssim-discriminator", "clamp"),
+        ({"loss": "l2"}, "l2", "norm"),
+        ({"optimizer": "adam"}, "l1-ssim-discriminator", "clamp"),
+        ({"hydra": "optimizer.bound=none"}, "l1-ssim-discriminator", "none"),
+        ({"experiment": "wanderer"}, "l1-lpips", "clamp"),
+        ({"experiment": "wanderer", "generator": "study"}, "l1-lpips", "norm"),
+    ],
+    ids=str,
+)
+def test_a_generator_brings_loss_and_optimizer_unless_others_are_named(root, given, loss, bound):
+    base = make_plan(given, root).base
+    assert (base["loss"]["name"], base["optimizer"]["bound"]) == (loss, bound)
 
 
 def test_terms_of_a_loss_are_swept_and_added(root):

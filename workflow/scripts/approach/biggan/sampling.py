@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 SQRT2 = math.sqrt(2)
+TRUNCATED_NORMAL_STD = math.sqrt(1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(2 / SQRT2))  # cut off at +-2
 
 
 def truncated_normal(shape: tuple[int, ...], truncation: float, random: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from approach.biggan.sampling import truncated_normal
+from approach.biggan.sampling import TRUNCATED_NORMAL_STD, truncated_normal
 from approach.inversion.adam import Adam
 from approach.inversion.gradient import Evaluation, build_evaluate
 from approach.inversion.starts import Latents
@@ -144,8 +144,8 @@ def descend(
         state: where to begin, or to go on; it is changed in place.
         seeds: the batch's seeds; the state's `owners` says which of its members are whose.
         steps: updates in the whole inversion.
-        optimizer: kind, lr, class_lr_ratio, beta1, beta2, eps, warmup, decay, bound (clamp, resample, none): z beyond
-            2 * truncation is cut back, or drawn anew, before each forward pass.
+        optimizer: kind, lr, class_lr_ratio, beta1, beta2, eps, warmup, decay, bound (clamp, resample, none, norm): z
+            beyond 2 * truncation is cut back, or drawn anew, before each forward pass; norm: see `shorten`.
         temperature: of the softmax that makes class probabilities of the logits.
         truncation: the generator's.
         micro_batch: members per forward pass.
@@ -314,8 +314,10 @@ def take_step(adam: Adam | torch.optim.Optimizer, rates: tuple[float, float]) ->
 def hold_within(z: Tensor, bound: str, truncation: float, seeds: list[int], step: int) -> None:
     """Bring z back within 2 * truncation, in place; redrawn values are a function of seed and step alone."""
     edge = 2 * truncation
-    if bound == "clamp":
+    if bound in ("clamp", "norm"):
         z.clamp_(-edge, edge)
+        if bound == "norm":
+            shorten(z, truncation)
     elif bound == "resample":
         fresh = [
             truncated_normal(
@@ -324,3 +326,14 @@ def hold_within(z: Tensor, bound: str, truncation: float, seeds: list[int], step
             for seed in seeds
         ]
         z.copy_(torch.where(z.abs() > edge, torch.stack(fresh).to(z), z))
+
+
+def shorten(z: Tensor, truncation: float) -> None:
+    """Bring each z [N, z_dim] that is longer than a drawn one is on average back to that length, in place.
+
+    Almost all of a high-dimensional normal distribution lies near one sphere, and a generator knows little else (PULSE,
+    Menon et al. 2020). Fast steps carry half of z's components to their edge: z is twice as long then as those that
+    the generator was trained on, and the embedded one's skies become a lattice. A shorter z is left alone.
+    """
+    longest = truncation * TRUNCATED_NORMAL_STD * z.shape[1] ** 0.5
+    z.mul_((longest / z.norm(dim=1, keepdim=True)).clamp_max(1))

@@ -19,7 +19,6 @@ from approach.batch_labels import checkpoint_of
 from approach.biggan.config import read_config
 from approach.going_on import before_of
 from approach.job import duration
-from approach.planning.downloads import uses_lpips
 from approach.planning.plan import Plan, Setting, image_threads
 from approach.sources import is_url
 from approach.stages import units_of
@@ -28,7 +27,7 @@ from approach.trajectories import read_metadata
 DOWNLOAD_MB = {"biggan-deep-128": 211, "biggan-deep-256": 234, "biggan-deep-512": 235}
 # From bench/inversion.py's and bench/run.py's rows in float32, see docs/performance.md.
 PASSES = 2  # a backward pass to the latents alone costs about a forward one
-LPIPS_SHARE = 1.3  # time of an inversion with LPIPS, over one without
+NETWORK_SHARE = 1.3  # time of an inversion whose loss looks through a network, over one without
 EFFICIENCY = 0.6  # of a matrix product's speed that the convolutions of an inversion reach
 FORWARD = 0.85  # of it that images reach which are only shown
 MAPS = 1.2e-3  # core-seconds beside the products for 10^6 numbers of an image's maps, from demos of 64 and 128 px
@@ -257,23 +256,23 @@ def guessed_core_seconds(plan: Plan) -> tuple[dict[str, float], dict[str, float]
         for rule, count in megapixels.items():
             seconds[rule] += slower * count * MEGAPIXEL[rule]
         together = trajectories / max(1, batches)
-        step = step_core_seconds(architecture, uses_lpips(base), together, speed)
+        step = step_core_seconds(architecture, uses_network(base), together, speed)
         seconds["invert"] += units * step
         seconds["invert_start"] += start_units(plan) / together * step
         guesses.append({rule: unsure * each for rule, each in seconds.items()})
     return guesses[0], guesses[1]
 
 
-def step_core_seconds(architecture: dict, lpips: bool, seeds: float, speed: float) -> float:
+def step_core_seconds(architecture: dict, network: bool, seeds: float, speed: float) -> float:
     """Core-seconds of one step of an inversion in float32.
 
     Args:
         architecture: the published configuration.
-        lpips: whether the loss has LPIPS.
+        network: whether the loss looks through one: LPIPS, or the discriminator.
         seeds: inverted together.
         speed: a core's, as `machine_gigaflops` measures it.
     """
-    work = gigaflops(architecture) * PASSES * (LPIPS_SHARE if lpips else 1)
+    work = gigaflops(architecture) * PASSES * (NETWORK_SHARE if network else 1)
     beside = map_millions(architecture) * MAPS_PASSES * MAPS * REFERENCE
     return seeds * (work / EFFICIENCY + beside) / speed + STEP * REFERENCE / speed
 
@@ -285,6 +284,11 @@ def duration_range(seconds: Range) -> str:
         return low
     (number, unit), (_, other) = low.split(" ", 1), high.split(" ", 1)
     return f"{number if unit == other else low} to {high}"
+
+
+def uses_network(config: dict) -> bool:
+    """Whether the setting's loss has a term that looks through a network."""
+    return not {"lpips", "discriminator"}.isdisjoint(config["loss"]["terms"])
 
 
 def setting_units(setting: Setting) -> float:

@@ -70,7 +70,9 @@ class Optimizer(Section):
         "whole: warmup and decay are shares of all steps; warm_restart: they are shares of each period"
     )
     period: int | None = key("steps after which a warm_restart begins the schedule anew", "steps", ge=1)
-    bound: Literal["clamp", "resample", "none"] = key("what happens to a component of z beyond 2 * truncation")
+    bound: Literal["clamp", "resample", "none", "norm"] = key(
+        "what happens to components of z beyond 2 * truncation; norm: clamp, and no z longer than drawn ones on average"
+    )
 
     @model_validator(mode="after")
     def _has_a_period(self):
