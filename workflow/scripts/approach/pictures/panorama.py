@@ -78,7 +78,7 @@ def panorama(
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=8, colors=QUIET)
         bar.set_ticks(_heights(bar.vmin, bar.vmax))
-        bar.ax.set_title(loss, fontsize=8, color=QUIET, loc="left", pad=6)
+        bar.ax.set_title("loss", fontsize=8, color=QUIET, loc="left", pad=6)
         gap = 0.62
         each = (map_height - 2 * gap) / 3
         profile_left = left + map_width + 1.15
