@@ -87,7 +87,18 @@ def test_both_have_the_same_entrance():
 @pytest.mark.slow
 def test_the_entrance_plans_a_run_from_an_empty_folder(tmp_path, tiny_words):
     words = [word.replace(PLACE, str(ROOT)) for word in commands()[0][1:]]
-    run = [str(SNAKEMAKE), *words, "--cores", "1", "-n", "--quiet", "rules", "--config", f"hydra={tiny_words}"]
+    run = [
+        str(SNAKEMAKE),
+        *words,
+        "--cores",
+        "1",
+        "-n",
+        "--quiet",
+        "rules",
+        "--config",
+        "loss=l2",
+        f"hydra={tiny_words}",
+    ]
     result = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     assert count_jobs(result.stdout + result.stderr)["invert"] == 2  # side by side

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 
 def refused(workflow, *, before_jobs=True, hydra="", **keys):
-    result = workflow.run(hydra=hydra, forked=before_jobs, **{"name": "wrong", "steps": 2, "seeds": 1, **keys})
+    given = {"name": "wrong", "loss": "l2", "steps": 2, "seeds": 1, **keys}
+    result = workflow.run(hydra=hydra, forked=before_jobs, **given)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     lines = [line for line in result.stderr.splitlines() if "error:" in line.lower()]
@@ -97,14 +98,14 @@ def test_targets_that_snakemake_would_misread(workflow):
     assert "target=./007" in refused(workflow, target="007")
     assert "Snakemake takes braces" in refused(workflow, target="a{b}.png")
     assert "file name too long" in refused(workflow, target="a" * 300 + ".jpg")
-    assert "prepare_target" in workflow.planned("--until", "prepare_target", target="./007")
+    assert "prepare_target" in workflow.planned("--until", "prepare_target", target="./007", loss="l2")
 
 
 def test_hydras_grammar_is_not_the_readers(workflow):
     said = refused(workflow, hydra="start.classes=golden retriever")
     assert said.endswith("""quote it: hydra='start.classes=["golden retriever"]'""")
     assert "no class 'golden retriever'" in refused(workflow, hydra='start.classes=["golden retriever"]')
-    assert refused(workflow, optimizer="sgd").endswith("unknown optimizer 'sgd'; known: adam")
+    assert refused(workflow, optimizer="sgd").endswith("unknown optimizer 'sgd'; known: adam, adam-norm")
 
 
 def test_a_film_from_the_command_line_reaches_its_jobs(workflow):

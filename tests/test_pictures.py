@@ -205,7 +205,7 @@ def test_the_heights_beside_the_colours_are_heights_of_the_map(surveyed, tmp_pat
     drawn = []
     monkeypatch.setattr("approach.pictures.panorama.save", lambda figure, *_: drawn.append(figure))
     panorama(surveyed, tmp_path / "p.png", labels="abc", loss="l2", title="Panorama", colours="fog")
-    (bar,) = (axis for axis in drawn[0].axes if axis.get_title(loc="left") == "l2")
+    (bar,) = (axis for axis in drawn[0].axes if axis.get_title(loc="left") == "loss")
     low, high = bar.get_ylim()
     assert low == pytest.approx(surveyed["surface"].min())
     named = bar.get_yticks()

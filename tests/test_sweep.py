@@ -159,7 +159,7 @@ def test_an_experiment_gives_its_name_however_it_is_chosen(root):
         ({"hydra": "loss.terms={lpip: 1}"}, "loss.terms.lpip='lpip'"),
         ({"loss": "l2 (x)"}, r"unknown loss 'l2 \(x\)'"),
         ({"lr": "0.1("}, r"lr=0.1\(: cannot be read"),
-        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; known: adam$"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; known: adam, adam-norm$"),
         ({"start": "bets"}, r"unknown start 'bets'; did you mean best\?"),
         ({"starts": "best"}, r"unknown key 'starts'; did you mean start\?"),
         ({"beta1": 0.5}, r"unknown key 'beta1'; write hydra=optimizer.beta1=0.5"),
