@@ -49,7 +49,7 @@ GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 3000}
+KEYS = {"name": "cluster", "loss": "l2", "seeds": 4, "seeds_per_job": 2, "steps": 2000}
 # All the kinds of jobs: alone, on the card, gathered per setting, gathered for the experiment. Films are left out.
 ONLY = ("--until", "montage", "montage_of_arrivals")
 SETTING = "loss~l2+lr~0.4"
@@ -57,12 +57,16 @@ FOLDER = f"results/cluster/{SETTING}"
 BATCHES = ("0-1", "2-3")
 
 
+# A small cluster may be asked more often than the profile does: most of the test would be waiting.
+OFTEN = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
+
+
 class Clustered(Workflow):
     """Runs through profiles/slurm; the inversion asks for the stand-in card."""
 
     def command(self, *options, hydra="", **config):
         """As locally, but for the profile."""
-        words = super().command(*options, "--set-resources", "invert:gpu=1", hydra=hydra, **config)
+        words = super().command(*options, *OFTEN, "--set-resources", "invert:gpu=1", hydra=hydra, **config)
         local, cluster = (str(ROOT / "profiles" / name) for name in ("default", "slurm"))
         return [cluster if word == local else word for word in words]
 
@@ -194,7 +198,7 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
     # What a job on a node writes into the shared folder, the page reads from there.
     until(lambda: f"{SETTING}/{batch}" in {one["batch"] for one in told(live)["batches"]}, "the page to show the batch")
     said_of_it = cluster.folder / FOLDER / "trajectories" / f"{batch}.live.js"
-    until(lambda: 20 <= told(said_of_it)["step"] < 3000, "the job to tell its step")
+    until(lambda: 20 <= told(said_of_it)["step"] < KEYS["steps"], "the job to tell its step")
     assert told(live)["state"] == "running" and (live.parent / "index.html").is_file()
     assert "gpu" in str({key: value for key, value in jobs()[number].items() if "Tres" in key or "TRES" in key})
     said("scancel", number)
@@ -210,7 +214,7 @@ def test_an_experiment_on_a_cluster_with_one_job_cancelled_half_way(tmp_path, ti
 
     cluster.done(*ONLY, **KEYS)
     assert "goes on at step" in logs[batch].read_text()
-    assert told(live)["state"] == "done" and told(said_of_it)["step"] == 3000
+    assert told(live)["state"] == "done" and told(said_of_it)["step"] == KEYS["steps"]
     assert f"{SETTING}/{batch}" in {one["batch"] for one in told(live)["finished"]}
     assert [(cluster.folder / batch_file).read_bytes() for batch_file in batches] == wanted
     assert (cluster.folder / FOLDER / "montage.png").exists()

@@ -176,8 +176,9 @@ def test_an_experiment_gives_its_name_however_it_is_chosen(root):
         ({"experiment": "wandrer"}, r"did you mean wanderer\?"),
         (
             {"generator": "biggan-deep-128", "loss": "discriminator"},
-            "the discriminator belongs to the embedded",
+            r"generator.discriminator is null \(generator=biggan-deep-128\); take loss=l1-ssim$",
         ),
+        ({"hydra": "generator.discriminator=null"}, r"is null \(generator=study\); take loss=l1-ssim$"),
         ({"hydra": "'films.odd={vary: sed}'"}, "films.odd.vary=sed"),
     ],
 )

@@ -13,8 +13,8 @@ def check_combination(config: dict) -> None:
     """
     if "discriminator" in config["loss"]["terms"] and config["generator"]["discriminator"] is None:
         raise UserError(
-            f"loss={config['loss']['name']}: the discriminator belongs to the embedded generators, and "
-            f"generator={config['generator']['name']} has none; take another loss, or generator=study"
+            f"loss={config['loss']['name']}: looks through a discriminator, as the embedded generators bring one, and "
+            f"here generator.discriminator is null (generator={config['generator']['name']}); take loss=l1-ssim"
         )
     for section in ("panorama", "passes"):
         unknown = [name for name in config[section]["films"] or [] if name not in config["films"]]
