@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from approach.lettering import SMALLEST, fit, width
 from approach.pictures.montage import GROUND, MOST_PIXELS, below, experiment_sheet, pool_sheet, setting_sheet, sheet
 from approach.pictures.stills import moments
 
@@ -95,6 +96,18 @@ def test_titles_that_are_too_long_or_not_latin_are_kept_on_the_sheet():
     rows = [{"label": ["seed 0"], "failed": False, "tiles": [{"image": plain((1, 2, 3)), "caption": "0.1"}]}]
     image = sheet(rows, [["step 0"]], TARGET, title="Ευρώπη ç " + "very long " * 60, tile=64)
     assert image.width < 500
+
+
+def test_the_default_losss_name_is_whole_above_a_column():
+    text, size = fit("l1-ssim-discriminator loss", 14, 132)
+    assert text == "l1-ssim-discriminator loss" and width(text, size) <= 132 < width(text, size + 1)
+
+
+def test_type_is_no_larger_than_asked_for_and_cut_before_it_is_too_small():
+    assert fit("step 0", 14, 132) == ("step 0", 14)
+    text, size = fit("l1-ssim-discriminator loss, rate 0.4, beta1 0.9", 14, 132)
+    assert size == SMALLEST and text.endswith("...") and width(text, size) <= 132
+    assert fit("step 0", 9, 132) == ("step 0", 9)
 
 
 def test_a_pool_is_shown_stage_by_stage():

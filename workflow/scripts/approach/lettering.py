@@ -9,6 +9,7 @@ INK = (232, 230, 225)
 QUIET = (150, 149, 145)
 WARNING = (224, 152, 96)
 GROUND = (20, 20, 22)
+SMALLEST = 11  # pixels; below it letters run together
 
 
 @cache
@@ -44,6 +45,12 @@ def shorten(text: str, size: int, room: float) -> str:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if width(text[:middle].rstrip() + "...", size) <= room else (low, middle - 1)
     return text[:low].rstrip(" ,.") + "..." if low else ""
+
+
+def fit(text: str, size: int, room: float) -> tuple[str, int]:
+    """`text` and its type: the largest up to `size` that `room` pixels hold; cut where even SMALLEST is too wide."""
+    size = next((one for one in range(size, SMALLEST, -1) if width(text, one) <= room), min(size, SMALLEST))
+    return shorten(text, size, room), size
 
 
 def write(

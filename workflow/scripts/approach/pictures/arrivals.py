@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, write
+from approach.lettering import GROUND, INK, QUIET, WARNING, fit, shorten, write
 from approach.wording import command_lines, setting_words
 
 COLUMNS = 6
@@ -134,7 +134,7 @@ def arrivals_sheet(
         alive = chosen[chosen["status"] != "failed"]
         if len(alive) >= 3:
             line = film_line(alive["trajectory"].head(3), "closest" if half == 0 else "strangest")
-            write(draw, (margin, top + 28), shorten(f"films:  {line}", 13, width - 2 * margin), 13, colour=QUIET)
+            write(draw, (margin, top + 28), *fit(f"films:  {line}", 13, width - 2 * margin), colour=QUIET)
         top += 62
         for place, row in enumerate(chosen.to_dict("records")):
             x, y = margin + place % across * pitch, top + place // across * pitch_y
@@ -143,7 +143,7 @@ def arrivals_sheet(
             for number, text in enumerate(caption(row)):
                 colour = WARNING if row["status"] == "failed" and number == 0 else INK if number == 0 else QUIET
                 where = (x, y + tile + round((0.5 + 1.4 * number) * size))
-                write(draw, where, shorten(text, size - 2 * (number > 0), tile), size - 2 * (number > 0), colour=colour)
+                write(draw, where, *fit(text, size - 2 * (number > 0), tile), colour=colour)
         x = width - margin - tile
         image.paste(aim, (x, top))
         write(draw, (x, top + tile + round(0.5 * size)), "target", size, colour=INK)

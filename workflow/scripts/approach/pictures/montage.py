@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from approach.lettering import GROUND, INK, QUIET, WARNING, shorten, width, write
+from approach.lettering import GROUND, INK, QUIET, SMALLEST, WARNING, fit, shorten, width, write
 from approach.wording import value_words
 
 SLOT = (34, 34, 37)
@@ -187,7 +187,7 @@ def sheet(
 
 def _layout(rows: Sequence[dict], heads: Sequence[list[str]], tile: int) -> dict:
     """All lengths of a sheet in pixels, for tiles of one size, in as many blocks as give it the best shape."""
-    size = max(11, min(20, round(tile / 9)))
+    size = max(SMALLEST, min(20, round(tile / 9)))
     captioned = tile >= CAPTIONED_TILE and any(one.get("caption") for row in rows for one in row["tiles"])
     gap = max(2, round(tile / 16))
     labels = round(max(width(line, size) for row in rows for line in row["label"]) + size)
@@ -236,7 +236,7 @@ def _heads(draw: ImageDraw.ImageDraw, left: int, heads: Sequence[list[str]], lay
         x = left + layout["labels"] + column * layout["pitch_x"] + (2 * layout["gap"] if column == len(heads) else 0)
         for line, text in enumerate(reversed(head)):
             y = layout["top"] - round(0.6 * size) - round(1.4 * size * line)
-            write(draw, (x, y), shorten(text, size, tile + layout["gap"] // 2), size, colour=QUIET, anchor="ls")
+            write(draw, (x, y), *fit(text, size, tile + layout["gap"] // 2), colour=QUIET, anchor="ls")
 
 
 def _row(
